@@ -1,0 +1,3 @@
+"""Vanilla NeRF for nerfstudio, with ray marching kernels in NVIDIA Warp."""
+
+__version__ = "0.1.0"
