@@ -1,0 +1,1 @@
+"""Fields: positions and directions in, density and colour out."""

@@ -1,0 +1,1 @@
+"""Models: what nerfstudio trains, evaluates, renders and shows."""

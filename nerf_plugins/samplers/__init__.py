@@ -1,0 +1,1 @@
+"""Samplers: rays in, packed samples out."""

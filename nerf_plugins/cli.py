@@ -1,0 +1,50 @@
+"""The ``nerf-plugins`` command. A subcommand is a function that returns the exit code and imports what it needs."""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import tyro
+
+from nerf_plugins.errors import InputError
+
+
+def doctor(as_json: Annotated[bool, tyro.conf.arg(name="json")] = False) -> int:
+    """Show what this machine has, which backend each part will use, and what to do about what is missing.
+
+    The exit code is 0 if the default method can run, else 1.
+
+    Args:
+        as_json: Print JSON, for programs.
+    """
+    from rich.console import Console
+
+    from nerf_plugins.doctor import examine, show
+
+    with Console(file=sys.stderr).status("checking; importing nerfstudio takes a while"):
+        report = examine()
+    show(report, as_json=as_json)
+    return 0 if report.can_run else 1
+
+
+COMMANDS: dict[str, Callable[..., int]] = {"doctor": doctor}
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Runs a subcommand and exits with its code; what the user can mend is one line, without a traceback."""
+    try:
+        code = tyro.extras.subcommand_cli_from_dict(
+            COMMANDS,
+            prog="nerf-plugins",
+            description="Tools of the nerf-plugins package for nerfstudio.",
+            args=args,
+            config=(tyro.conf.FlagCreatePairsOff,),
+        )
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = 1
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

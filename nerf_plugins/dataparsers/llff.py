@@ -1,0 +1,320 @@
+"""`llff-data`: forward-facing captures in LLFF's layout, `poses_bounds.npy` and a folder of images, for NDC rays.
+
+Poses. A row of `poses_bounds.npy` is a 3x5 matrix `[R | t | (height, width, focal)]`, then the nearest and farthest
+depth that the view sees. LLFF's camera axes, the columns of `R`, are (down, right, back); nerfstudio's (right, up,
+back) are columns `(1, -0, 2)`. As in the NeRF paper's code, the world is scaled by `1 / (0.75 min near)`, so that the
+nearest depth is 4/3 and a near plane at depth 1 lies before it, and turned and shifted so that the average camera is
+the identity.
+
+NDC (the paper's appendix C). With `a_x = focal / (width / 2)`, `a_y = focal / (height / 2)` and the near plane at
+`z = -n`, a point goes to
+
+    (-a_x x / z,  -a_y y / z,  1 + 2 n / z),
+
+which takes what the average camera sees from `z = -n` to infinity to the cube [-1, 1]³.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from nerfstudio.cameras.cameras import Cameras, CameraType
+from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
+from nerfstudio.data.scene_box import SceneBox
+from PIL import Image
+
+from nerf_plugins.errors import InputError
+
+Array = npt.NDArray[np.floating]
+
+NEAR_PLANE = 1.0
+"""Depth of NDC's near plane after scaling."""
+BOUNDS_FACTOR = 0.75
+"""The nearest depth of the capture becomes 1 over this: the paper's `bd_factor`."""
+COMFORTABLE_SIZE = 1600
+"""Without `downscale_factor` the images are not to be larger than this, in pixels."""
+SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+@dataclass
+class LLFFDataParserConfig(DataParserConfig):
+    """Forward-facing scenes in LLFF's layout (poses_bounds.npy), for NDC rays."""
+
+    _target: type = field(default_factory=lambda: LLFFDataParser)
+    """target class to instantiate"""
+    data: Path = Path("data/nerf_llff_data/fern")
+    """Folder with poses_bounds.npy and images/, images_4/ or images_8/."""
+    downscale_factor: int | None = None
+    """1 for images/, 4 for images_4/ and so on. None: the largest of those present that is at most 1600 pixels wide and
+    high, or the smallest if all are larger."""
+    holdout_every: int = 8
+    """Views 0, N, 2N ... are held out of training, for validation and test."""
+
+
+@dataclass
+class LLFFDataParser(DataParser):
+    """Reads poses and images of an LLFF scene and says what the NDC transform of its rays needs."""
+
+    config: LLFFDataParserConfig
+
+    def __init__(self, config: LLFFDataParserConfig):
+        super().__init__(config=config)
+        if config.holdout_every < 2:
+            raise InputError(f"holdout_every {config.holdout_every}: give 2 or more; 8 holds out every 8th view.")
+
+    def _generate_dataparser_outputs(self, split: str = "train", **kwargs: Any) -> DataparserOutputs:
+        data = self.config.data.expanduser()
+        capture = read_poses_bounds(data / "poses_bounds.npy")
+        images = _list_images(_image_folder(data, self.config.downscale_factor))
+        _check_count(images, capture, data)
+        width, height = _common_size(images)
+        fx, fy = _scaled_focal(capture, width, height, images[0])
+        capture, transform, scale = normalise(capture)
+        ndc = {"focal_x": fx / (0.5 * width), "focal_y": fy / (0.5 * height), "near": NEAR_PLANE}
+        box = ndc_box(capture.poses, ndc)
+        chosen = split_indices(len(images), self.config.holdout_every, split)
+        for i in chosen:
+            _check_readable(images[i])
+        cameras = Cameras(
+            camera_to_worlds=torch.from_numpy(capture.poses[chosen].astype(np.float32)),
+            fx=fx,
+            fy=fy,
+            cx=0.5 * width,
+            cy=0.5 * height,
+            width=width,
+            height=height,
+            camera_type=CameraType.PERSPECTIVE,
+        )
+        bounds = {"near": float(capture.bounds.min()), "far": float(capture.bounds.max())}
+        return DataparserOutputs(
+            image_filenames=[images[i] for i in chosen],
+            cameras=cameras,
+            scene_box=SceneBox(aabb=torch.from_numpy(box.astype(np.float32))),
+            metadata={"ndc": ndc, "depth_bounds": bounds},
+            dataparser_transform=torch.from_numpy(transform.astype(np.float32)),
+            dataparser_scale=scale,
+        )
+
+
+class Capture(NamedTuple):
+    """What `poses_bounds.npy` says of V views.
+
+    Attributes:
+        poses: camera-to-world `(V, 3, 4)`, nerfstudio's axes: x right, y up, looking along -z.
+        bounds: nearest and farthest depth `(V, 2)`, in the unit of the poses.
+        height, width, focal: of the full-size images, in pixels.
+    """
+
+    poses: Array
+    bounds: Array
+    height: float
+    width: float
+    focal: float
+
+
+def read_poses_bounds(path: Path) -> Capture:
+    """Read and check an LLFF `poses_bounds.npy`."""
+    rows = _load_rows(path)
+    matrices, bounds = rows[:, :15].reshape(-1, 3, 5), rows[:, 15:]
+    for i, row in enumerate(rows):
+        _check_row(f"{path}: row {i}", row, matrices[i], bounds[i])
+    hwf = matrices[:, :, 4]
+    other = np.flatnonzero(np.abs(hwf / hwf[0] - 1.0).max(axis=1) > 1e-3)
+    if other.size:
+        raise InputError(
+            f"{path}: row {other[0]} has (height, width, focal) {_numbers(hwf[other[0]])}, row 0 {_numbers(hwf[0])}; "
+            "NDC needs one camera for all views."
+        )
+    down, right, back, position = (matrices[:, :, k] for k in range(4))
+    poses = np.stack([right, -down, back, position], axis=-1)
+    height, width, focal = (float(v) for v in hwf[0])
+    return Capture(poses, bounds, height, width, focal)
+
+
+def normalise(capture: Capture) -> tuple[Capture, Array, float]:
+    """Scale and turn the world as the module docstring says.
+
+    Returns:
+        The new capture, and the transform `T` `(3, 4)` and scale `s` that gave it: a pose with rotation and position
+        `(R, c)` becomes `(T_R R, s (T_R c + T_t))`.
+    """
+    average = np.eye(4)
+    average[:3] = average_pose(capture.poses)
+    transform = np.linalg.inv(average)[:3]
+    scale = 1.0 / (float(capture.bounds.min()) * BOUNDS_FACTOR)
+    poses = transform[:, :3] @ capture.poses
+    poses[:, :, 3] = scale * (poses[:, :, 3] + transform[:, 3])
+    return capture._replace(poses=poses, bounds=scale * capture.bounds), transform, scale
+
+
+def average_pose(poses: Array) -> Array:
+    """The average camera `(3, 4)`: mean position, mean backward axis, and a right axis square to the mean up axis."""
+    back = _unit(poses[:, :, 2].sum(axis=0), "viewing directions")
+    right = _unit(np.cross(poses[:, :, 1].sum(axis=0), back), "upward directions")
+    return np.stack([right, np.cross(back, right), back, poses[:, :, 3].mean(axis=0)], axis=1)
+
+
+def ndc_box(poses: Array, ndc: dict[str, float]) -> Array:
+    """The box `(2, 3)` that all pixels' rays cross in NDC: `z` in [-1, 1], `x` and `y` at least that.
+
+    A ray is a straight segment in NDC, so that the extremes are at the image's corners, on the near plane and at
+    infinity.
+    """
+    a, n = np.array([ndc["focal_x"], ndc["focal_y"]]), ndc["near"]
+    corners = np.array([[u, v, -1.0] for u in (-1.0, 1.0) for v in (-1.0, 1.0)]) / [a[0], a[1], 1.0]
+    d = np.einsum("vij,cj->vci", poses[:, :, :3], corners)
+    o = poses[:, None, :, 3]
+    _check_forward_facing(d, o, n)
+    t = -(n + o[..., 2:]) / d[..., 2:]
+    at_near = a * (o + t * d)[..., :2] / n
+    at_infinity = -a * d[..., :2] / d[..., 2:]
+    xy = np.concatenate([at_near.reshape(-1, 2), at_infinity.reshape(-1, 2), [[-1.0, -1.0], [1.0, 1.0]]])
+    return np.stack([[*xy.min(axis=0), -1.0], [*xy.max(axis=0), 1.0]])
+
+
+def split_indices(count: int, holdout_every: int, split: str) -> list[int]:
+    """Indices of the views of a split, of `count` views; `val` and `test` are the same."""
+    if split not in ("train", "val", "test"):
+        raise InputError(f"split {split!r}: choose train, val or test.")
+    return [i for i in range(count) if (i % holdout_every == 0) != (split == "train")]
+
+
+def _load_rows(path: Path) -> Array:
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file; --data must be the folder of an LLFF scene.")
+    try:
+        rows = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as e:
+        raise InputError(f"{path}: not a readable numpy file ({e}); write it again with LLFF's imgs2poses.py.") from e
+    if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.shape[1] != 17 or rows.dtype.kind not in "fiu":
+        shape = f"{rows.dtype} {rows.shape}" if isinstance(rows, np.ndarray) else "an archive"
+        raise InputError(f"{path}: has {shape}; it must hold 17 numbers for each view.")
+    if len(rows) < 2:
+        raise InputError(f"{path}: has {len(rows)} view(s); at least 2 are needed, one to train on and one to test.")
+    return rows.astype(np.float64)
+
+
+def _check_row(where: str, row: Array, matrix: Array, bounds: Array) -> None:
+    if not np.isfinite(row).all():
+        raise InputError(
+            f"{where} has a value that is not finite; leave this view and its image out or compute it again."
+        )
+    rotation = matrix[:, :3]
+    error = float(np.abs(rotation.T @ rotation - np.eye(3)).max())
+    if error > 1e-3 or np.linalg.det(rotation) < 0.0:
+        problem = f"off from orthonormal by {error:.3g}" if error > 1e-3 else "a reflection"
+        raise InputError(f"{where}: its 3x3 part is no rotation ({problem}); compute the poses again.")
+    if (matrix[:, 4] <= 0.0).any():
+        raise InputError(f"{where}: (height, width, focal) is {_numbers(matrix[:, 4])}; all must be above 0.")
+    if not 0.0 < bounds[0] < bounds[1]:
+        raise InputError(f"{where}: near and far bound are {_numbers(bounds)}; 0 < near < far is needed.")
+
+
+def _image_folder(data: Path, factor: int | None) -> Path:
+    """The folder with the images of the wanted downscale factor, or the best of those present."""
+    present = _present_factors(data)
+    names = ", ".join(f.name for f in present.values()) or "no folder images, images_4 or images_8"
+    if factor is not None:
+        if factor not in present:
+            wanted = "images" if factor == 1 else f"images_{factor}"
+            raise InputError(f"downscale_factor {factor}: {data} has no folder {wanted}; there is {names}.")
+        return present[factor]
+    if not present:
+        raise InputError(f"{data}: there is {names}; put the images into one of them.")
+    for folder in present.values():
+        if max(_size(_list_images(folder)[0])) <= COMFORTABLE_SIZE:
+            return folder
+    return list(present.values())[-1]
+
+
+def _present_factors(data: Path) -> dict[int, Path]:
+    """Downscale factor -> folder of those that exist, the largest images first."""
+    found = {int(f.name[7:] or 1): f for f in data.glob("images*") if f.is_dir() and _is_factor(f.name[6:])}
+    return dict(sorted(found.items()))
+
+
+def _is_factor(ending: str) -> bool:
+    return ending == "" or (ending[0] == "_" and ending[1:].isdecimal())
+
+
+def _list_images(folder: Path) -> list[Path]:
+    images = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    if not images:
+        raise InputError(f"{folder}: has no images; put {', '.join(SUFFIXES)} files there or remove the folder.")
+    return images
+
+
+def _check_count(images: list[Path], capture: Capture, data: Path) -> None:
+    views = len(capture.poses)
+    if len(images) != views:
+        raise InputError(
+            f"{images[0].parent}: {len(images)} images, but {data / 'poses_bounds.npy'} has {views} views; "
+            "each view needs its image, in the order of the names."
+        )
+
+
+def _common_size(images: list[Path]) -> tuple[int, int]:
+    """(width, height) of all images."""
+    sizes = [_size(path) for path in images]
+    for path, size in zip(images, sizes, strict=True):
+        if size != sizes[0]:
+            raise InputError(
+                f"{path}: is {size[0]}x{size[1]} pixels and {images[0].name} {sizes[0][0]}x{sizes[0][1]}; "
+                "all images must have one size."
+            )
+    return sizes[0]
+
+
+def _scaled_focal(capture: Capture, width: int, height: int, image: Path) -> tuple[float, float]:
+    """Focal lengths (fx, fy) in pixels of the images as they are."""
+    x, y = width / capture.width, height / capture.height
+    if abs(x / y - 1.0) > 0.05:
+        raise InputError(
+            f"{image}: is {width}x{height} pixels, but the poses are of a camera with "
+            f"{capture.width:g}x{capture.height:g}; use images of that shape."
+        )
+    return capture.focal * x, capture.focal * y
+
+
+def _check_forward_facing(d: Array, o: Array, near: float) -> None:
+    """NDC has room only for rays that go towards -z from before the near plane; `d` `(V, 4, 3)`, `o` `(V, 1, 3)`."""
+    bad = np.flatnonzero((d[..., 2].max(axis=1) >= 0.0) | (o[:, 0, 2] <= -near))
+    if bad.size:
+        raise InputError(
+            f"poses_bounds.npy: view {bad[0]} looks away from the others or stands beyond the near plane; "
+            "this dataparser is for captures that face one way."
+        )
+
+
+def _size(path: Path) -> tuple[int, int]:
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (OSError, SyntaxError, ValueError) as e:
+        raise InputError(f"{path}: not a readable image ({e}); replace it.") from e
+
+
+def _check_readable(path: Path) -> None:
+    """Decode the whole image once, JPEG at an eighth of its size, to find a truncated file now."""
+    try:
+        with Image.open(path) as image:
+            image.draft("RGB", (1, 1))
+            image.load()
+    except (OSError, SyntaxError, ValueError) as e:
+        raise InputError(f"{path}: the image is broken ({e}); replace it.") from e
+
+
+def _unit(v: Array, name: str) -> Array:
+    length = float(np.linalg.norm(v))
+    if length < 1e-6:
+        raise InputError(f"poses_bounds.npy: the {name} of the views cancel out; this dataparser needs one facing.")
+    return v / length
+
+
+def _numbers(values: Array) -> str:
+    return "(" + ", ".join(f"{v:g}" for v in values) + ")"

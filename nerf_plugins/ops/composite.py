@@ -1,0 +1,132 @@
+"""Compositing packed samples along rays: colour, accumulation, depth and weights, with gradients."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from nerf_plugins.ops._checks import require_positive, require_same_device, require_tensor
+
+
+class Composited(NamedTuple):
+    """What the rays see."""
+
+    rgb: Float[Tensor, "n_rays 3"]
+    """Colour, not yet blended with a background."""
+    accumulation: Float[Tensor, "n_rays"]
+    """Opacity of the ray in [0, 1]."""
+    depth: Float[Tensor, "n_rays"]
+    """Expected ``t`` of what the ray hits; 0 where it hits nothing."""
+    median_depth: Float[Tensor, "n_rays"]
+    """``t`` by which half of the accumulation has been gathered; no gradient."""
+    weights: Float[Tensor, "n_samples"]
+    """Weight of each sample; 0 in padding."""
+
+
+class _Composite(torch.autograd.Function):
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any,
+        sigmas: Tensor,
+        rgbs: Tensor,
+        t_starts: Tensor,
+        t_ends: Tensor,
+        packed_info: Tensor,
+        early_stop_eps: float,
+    ) -> tuple[Tensor, ...]:
+        from nerf_plugins.kernels.composite import composite_forward
+        from nerf_plugins.kernels.launch import launch
+
+        n_rays = packed_info.shape[0]
+        rgb = sigmas.new_zeros(n_rays, 3)
+        accumulation, depth, median_depth = sigmas.new_zeros(3, n_rays).unbind(0)
+        weights, transmittance = torch.zeros_like(sigmas), torch.zeros_like(sigmas)
+        samples = [sigmas, rgbs, t_starts, t_ends, packed_info]
+        outputs = [rgb, accumulation, depth, median_depth, weights, transmittance]
+        launch(composite_forward, n_rays, [*samples, early_stop_eps, *outputs], sigmas.device)
+        ctx.save_for_backward(*samples, weights, transmittance, accumulation, depth)
+        ctx.mark_non_differentiable(median_depth)
+        return rgb, accumulation, depth, median_depth, weights
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(  # type: ignore[override]
+        ctx: Any,
+        grad_rgb: Tensor,
+        grad_accumulation: Tensor,
+        grad_depth: Tensor,
+        _: Tensor,
+        grad_weights: Tensor,
+    ) -> tuple[Tensor | None, ...]:
+        from nerf_plugins.kernels.composite import composite_backward
+        from nerf_plugins.kernels.launch import launch
+
+        saved = ctx.saved_tensors
+        sigmas, rgbs, packed_info = saved[0], saved[1], saved[4]
+        grads = [grad.contiguous() for grad in (grad_rgb, grad_accumulation, grad_depth, grad_weights)]
+        grad_sigmas, grad_rgbs = torch.zeros_like(sigmas), torch.zeros_like(rgbs)
+        launch(composite_backward, packed_info.shape[0], [*saved, *grads, grad_sigmas, grad_rgbs], sigmas.device)
+        return grad_sigmas, grad_rgbs, None, None, None, None
+
+
+def composite(
+    sigmas: Float[Tensor, "n_samples"],
+    rgbs: Float[Tensor, "n_samples 3"],
+    t_starts: Float[Tensor, "n_samples"],
+    t_ends: Float[Tensor, "n_samples"],
+    packed_info: Int[Tensor, "n_rays 2"],
+    *,
+    early_stop_eps: float = 0.0,
+) -> Composited:
+    r"""Renders packed samples by the volume rendering quadrature.
+
+    With :math:`\delta_i = t^\text{end}_i - t^\text{start}_i`, :math:`\alpha_i = 1 - e^{-\sigma_i \delta_i}`, the exclusive transmittance
+    :math:`T_i = e^{-\sum_{j<i} \sigma_j \delta_j}` and :math:`w_i = T_i \alpha_i`: rgb :math:`= \sum w_i c_i`, accumulation
+    :math:`A = \sum w_i`, depth :math:`= \sum w_i m_i / A` with the midpoints :math:`m_i`, median depth = the first :math:`m_i` by which
+    :math:`\sum w \ge A/2`.
+
+    Args:
+        sigmas: densities >= 0, float32, in 1 / unit of ``t``.
+        rgbs: colours, float32.
+        t_starts: interval starts, float32.
+        t_ends: interval ends, float32.
+        packed_info: (start, count) of each ray's samples, int32.
+        early_stop_eps: samples with :math:`T_i` below it have no weight and no gradient, >= 0.
+
+    Returns:
+        Per ray colour, accumulation, expected and median depth; per sample the weights. Rays with :math:`A \le 10^{-10}` have depth 0.
+        Differentiable once, in ``sigmas`` and ``rgbs``, through every output but the median depth.
+
+    Raises:
+        TypeError: an argument of another type or dtype.
+        ValueError: an argument of another shape, device or range.
+
+    Source: Mildenhall et al., NeRF, 2020, equation 3.
+    """
+    sigmas = require_tensor("sigmas", sigmas, torch.float32, (None,))
+    n_samples = sigmas.shape[0]
+    rgbs = require_tensor("rgbs", rgbs, torch.float32, (n_samples, 3))
+    t_starts = require_tensor("t_starts", t_starts, torch.float32, (n_samples,))
+    t_ends = require_tensor("t_ends", t_ends, torch.float32, (n_samples,))
+    packed_info = require_tensor("packed_info", packed_info, torch.int32, (None, 2))
+    early_stop_eps = require_positive("early_stop_eps", early_stop_eps, allow_zero=True)
+    require_same_device(sigmas=sigmas, rgbs=rgbs, t_starts=t_starts, t_ends=t_ends, packed_info=packed_info)
+    return Composited(*_Composite.apply(sigmas, rgbs, t_starts, t_ends, packed_info, early_stop_eps))
+
+
+def blend_background(
+    rgb: Float[Tensor, "n_rays 3"],
+    accumulation: Float[Tensor, "n_rays"],
+    background: Float[Tensor, "3"] | Float[Tensor, "n_rays 3"],
+) -> Float[Tensor, "n_rays 3"]:
+    """``rgb + (1 - accumulation) * background``; differentiable in all three.
+
+    Args:
+        rgb: colours premultiplied by the accumulation.
+        accumulation: opacities.
+        background: one colour for all rays or one for each.
+    """
+    return rgb + (1.0 - accumulation)[..., None] * background

@@ -1,0 +1,136 @@
+"""Marching rays through a cascade of occupancy grids into packed samples."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from nerf_plugins.ops._checks import require_count, require_positive, require_same_device, require_tensor
+
+_INT32_MAX = 2**31 - 1
+
+
+class PackedSamples(NamedTuple):
+    """The samples of a batch of rays, one ray after the other, each ray's in ascending ``t``."""
+
+    ray_indices: Int[Tensor, "n_samples"]
+    """Which ray each sample belongs to, int32. 0 in padding."""
+    t_starts: Float[Tensor, "n_samples"]
+    """Where each interval starts, in units of the ray's direction. 0 in padding."""
+    t_ends: Float[Tensor, "n_samples"]
+    """Where each interval ends."""
+    packed_info: Int[Tensor, "n_rays 2"]
+    """(start, count) of each ray's samples, int32. No ray refers to padding."""
+    n_dropped_rays: Int[Tensor, ""]
+    """Rays that had samples but no room in the buffer, int32, on the device."""
+
+
+@torch.no_grad()
+def march_grid(
+    origins: Float[Tensor, "n_rays 3"],
+    directions: Float[Tensor, "n_rays 3"],
+    nears: Float[Tensor, "n_rays"],
+    fars: Float[Tensor, "n_rays"],
+    occupancy: Bool[Tensor, "levels rx ry rz"],
+    aabb: Float[Tensor, "2 3"],
+    *,
+    step_size: float,
+    cone_angle: float = 0.0,
+    max_step_size: float = math.inf,
+    jitter: Float[Tensor, "n_rays"] | None = None,
+    capacity: int | None = None,
+    max_samples_per_ray: int | None = None,
+) -> PackedSamples:
+    r"""Samples rays where the occupancy grid is occupied.
+
+    With :math:`[t_\text{enter}, t_\text{exit})` the overlap of the outermost box with [near, far] and
+    :math:`\Delta(t) = \operatorname{clamp}(\text{cone\_angle} \cdot t, \text{step\_size}, \text{max\_step\_size})`, the interval edges are
+    :math:`t_0 = t_\text{enter} + u \Delta(t_\text{enter})`, :math:`t_{k+1} = t_k + \Delta(t_k)`. An interval is a sample exactly if its
+    midpoint lies before :math:`t_\text{exit}` in an occupied cell of the finest level whose box contains it.
+
+    Args:
+        origins: ray origins, float32.
+        directions: ray directions, float32, of any length: ``t`` is in units of it.
+        nears: start of each ray, float32; negative values count as 0.
+        fars: end of each ray, float32; may be inf.
+        occupancy: which cells are occupied. Level l's box has the centre of ``aabb`` and :math:`2^l` times its size.
+        aabb: (min, max) corner of level 0's box, float32.
+        step_size: the smallest step, > 0, in units of ``t``.
+        cone_angle: growth of the step with distance, >= 0; 0 for steps of one size.
+        max_step_size: the largest step, >= ``step_size``.
+        jitter: :math:`u \in [0, 1)` of each ray; None for 0.
+        capacity: length of the sample buffers. With it nothing is read back from a CUDA device; rays that do not fit keep no sample
+            and are counted. None for buffers as long as the samples there are (one host sync on CUDA).
+        max_samples_per_ray: keep the first that many samples of a ray.
+
+    Returns:
+        The packed samples. A ray that misses the box, has ``near >= far``, is not finite, has a zero direction or would take more
+        than :math:`2^{22}` steps has none.
+
+    Raises:
+        TypeError: an argument of another type or dtype.
+        ValueError: an argument of another shape, device or range. Values of tensors on CUDA are not looked at.
+
+    Nothing is differentiable. After Müller et al., Instant Neural Graphics Primitives, 2022, appendix E.1, and Li et al., NerfAcc, 2022;
+    the lattice does not depend on the grid.
+    """
+    origins = require_tensor("origins", origins, torch.float32, (None, 3))
+    n_rays = origins.shape[0]
+    directions = require_tensor("directions", directions, torch.float32, (n_rays, 3))
+    nears = require_tensor("nears", nears, torch.float32, (n_rays,))
+    fars = require_tensor("fars", fars, torch.float32, (n_rays,))
+    occupancy = require_tensor("occupancy", occupancy, torch.bool, (None, None, None, None))
+    if 0 in occupancy.shape:
+        raise ValueError(f"occupancy must have at least one level and one cell, got shape {tuple(occupancy.shape)}")
+    aabb = require_tensor("aabb", aabb, torch.float32, (2, 3))
+    if aabb.device.type == "cpu" and not bool((aabb[0] < aabb[1]).all() and aabb.isfinite().all()):
+        raise ValueError(f"aabb must be finite with min < max, got {aabb.tolist()}")
+    jitter = nears.new_zeros(n_rays) if jitter is None else jitter
+    jitter = require_tensor("jitter", jitter, torch.float32, (n_rays,))
+    step_size = require_positive("step_size", step_size)
+    cone_angle = require_positive("cone_angle", cone_angle, allow_zero=True)
+    max_step_size = require_positive("max_step_size", max_step_size, allow_inf=True)
+    if max_step_size < step_size:
+        raise ValueError(f"max_step_size must be >= step_size {step_size}, got {max_step_size}")
+    limit = require_count("max_samples_per_ray", max_samples_per_ray, _INT32_MAX)
+    device = require_same_device(
+        origins=origins, directions=directions, nears=nears, fars=fars, occupancy=occupancy, aabb=aabb, jitter=jitter
+    )
+    capacity = None if capacity is None else require_count("capacity", capacity, 0)
+
+    from nerf_plugins.kernels import march as kernels
+    from nerf_plugins.kernels.launch import launch
+
+    rays = [origins, directions, nears, fars, jitter, occupancy, aabb, step_size, cone_angle, max_step_size]
+    counts = torch.zeros(n_rays, dtype=torch.int32, device=device)
+    launch(kernels.count_samples, n_rays, [*rays, limit, counts], device)
+    packed_info, n_samples, n_dropped_rays = _allot(counts, capacity)
+    ray_indices = torch.zeros(n_samples, dtype=torch.int32, device=device)
+    t_starts = torch.zeros(n_samples, dtype=torch.float32, device=device)
+    t_ends = torch.zeros(n_samples, dtype=torch.float32, device=device)
+    launch(kernels.write_samples, n_rays, [*rays, packed_info, ray_indices, t_starts, t_ends], device)
+    return PackedSamples(ray_indices, t_starts, t_ends, packed_info, n_dropped_rays)
+
+
+def _allot(counts: Tensor, capacity: int | None) -> tuple[Tensor, int, Tensor]:
+    """Gives each ray its slots: packed_info, the length of the buffers, and how many rays found no room."""
+    ends = torch.cumsum(counts, 0)  # int64
+    starts = ends - counts
+    if capacity is None:
+        n_samples = int(ends[-1]) if len(ends) else 0
+        if n_samples > _INT32_MAX:
+            raise ValueError(
+                f"step_size gives {n_samples} samples, more than {_INT32_MAX}: take a larger one or fewer rays"
+            )
+        n_dropped_rays = counts.new_zeros(())
+    else:
+        n_samples = capacity
+        dropped = (ends > capacity) & (counts > 0)
+        n_dropped_rays = dropped.sum(dtype=torch.int32)
+        counts = counts.masked_fill(dropped, 0)
+        starts = starts.clamp(max=capacity)
+    return torch.stack([starts.int(), counts], dim=-1), n_samples, n_dropped_rays

@@ -1,0 +1,121 @@
+"""The default sampler: march through the occupancy grid."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nerf_plugins.errors import InputError
+from nerf_plugins.ops import PackedSamples, march_grid
+from nerf_plugins.samplers.occupancy_grid import DensityFn, OccupancyGrid, OccupancyGridConfig
+from nerf_plugins.spaces import BoxSpace, ContractedSpace, Rays
+
+
+@dataclass
+class OccupancySamplerConfig:
+    """Marching through an occupancy grid."""
+
+    grid: OccupancyGridConfig = field(default_factory=OccupancyGridConfig)
+    """The grid."""
+    steps_per_diagonal: int = 400
+    """Steps that cross the diagonal of the scene box: sets the step size."""
+    warmup_coarseness: float = 4.0
+    """While every cell counts as occupied, steps are this many times larger."""
+    cone_angle: float | None = None
+    """Growth of the step with distance. None: 0 in a box or device coordinates, 1/256 in a contracted scene."""
+    samples_per_batch: int | None = 1 << 13
+    """The number of rays of a training batch follows the samples they have, so that a batch has about this many. None: always
+    train_num_rays_per_batch rays."""
+    max_rays_per_batch: int = 1 << 14
+    """At most this many rays, however few samples they have."""
+    capacity: int = 1 << 20
+    """On CUDA: room for samples in a training batch. Rays beyond it are dropped (metric dropped_rays)."""
+
+    def __post_init__(self) -> None:
+        if self.steps_per_diagonal < 1:
+            raise InputError(f"occupancy sampler: steps_per_diagonal must be >= 1, got {self.steps_per_diagonal}")
+        if self.warmup_coarseness < 1:
+            raise InputError(f"occupancy sampler: warmup_coarseness must be >= 1, got {self.warmup_coarseness}")
+        for name in ("capacity", "max_rays_per_batch", "samples_per_batch"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"occupancy sampler: {name} must be >= 1, got {value}")
+        if self.cone_angle is not None and self.cone_angle < 0:
+            raise InputError(f"occupancy sampler: cone_angle must be >= 0, got {self.cone_angle}")
+
+
+class OccupancySampler(nn.Module):
+    """Samples rays in steps of one size (or growing ones) wherever the grid is occupied."""
+
+    def __init__(self, config: OccupancySamplerConfig, space: BoxSpace) -> None:
+        super().__init__()
+        self.config = config
+        unbounded = isinstance(space, ContractedSpace)
+        levels = config.grid.levels or (5 if unbounded else 1)
+        self.grid = OccupancyGrid(config.grid, space.aabb, levels)
+        self.diagonal = float((space.aabb[1] - space.aabb[0]).norm())
+        self.cone_angle = config.cone_angle if config.cone_angle is not None else (1 / 256 if unbounded else 0.0)
+        self.coarseness = config.warmup_coarseness
+
+    @property
+    def step_size(self) -> float:
+        """The step of the march after the warm-up."""
+        return self.diagonal / self.config.steps_per_diagonal
+
+    def set_step(self, step: int) -> None:
+        """Tells how far training is: until the grid has formed, steps are coarse."""
+        self.coarseness = self.config.warmup_coarseness if self.grid.is_warming_up(step) else 1.0
+
+    def update(self, step: int, density_fn: DensityFn) -> None:
+        """Keeps the grid up to date; to be called before each training step."""
+        self.grid.update(step, density_fn, self.step_size)
+        self.set_step(step)
+
+    def march(self, rays: Rays) -> PackedSamples:
+        """Training samples: jittered; a fixed buffer on CUDA."""
+        return self._march(
+            rays,
+            self.step_size * self.coarseness,
+            jitter=torch.rand_like(rays.nears),
+            capacity=self.config.capacity if rays.origins.is_cuda else None,
+        )
+
+    def march_for_render(
+        self, rays: Rays, steps_per_diagonal: int | None = None, opacity_threshold: float | None = None
+    ) -> PackedSamples:
+        """Samples for a picture: the same for the same ray, exactly as many as there are.
+
+        Args:
+            rays: the rays.
+            steps_per_diagonal: other than the config's.
+            opacity_threshold: other than the grid's.
+        """
+        step_size = self.coarseness * self.diagonal / (steps_per_diagonal or self.config.steps_per_diagonal)
+        occupied = None if opacity_threshold is None else self.grid.occupied_above(opacity_threshold, step_size)
+        return self._march(rays, step_size, jitter=torch.full_like(rays.nears, 0.5), occupied=occupied)
+
+    def _march(
+        self,
+        rays: Rays,
+        step_size: float,
+        jitter: Float[Tensor, "n_rays"],
+        capacity: int | None = None,
+        occupied: Tensor | None = None,
+    ) -> PackedSamples:
+        return march_grid(
+            rays.origins,
+            rays.directions,
+            rays.nears,
+            rays.fars,
+            self.grid.occupied if occupied is None else occupied,
+            self.grid.aabb,
+            step_size=step_size,
+            cone_angle=self.cone_angle,
+            max_step_size=max(step_size, self.diagonal) if self.cone_angle > 0 else math.inf,
+            jitter=jitter,
+            capacity=capacity,
+        )

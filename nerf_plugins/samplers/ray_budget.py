@@ -1,0 +1,46 @@
+"""As many rays as fit into a budget of samples."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+# The number of rays follows slowly, so that one odd batch does not swing it; and never to so few that gradients are noise.
+_MEMORY = 0.8
+_MIN_RAYS = 64
+
+
+class RayBudget:
+    """Follows the samples a ray has and says how many rays make up the budget.
+
+    The count is read from the device one call late, through a copy that is then long finished: nothing waits.
+
+    Args:
+        samples_per_batch: the budget.
+        max_rays: never more rays than this.
+    """
+
+    def __init__(self, samples_per_batch: int, max_rays: int) -> None:
+        self.samples_per_batch = samples_per_batch
+        self.max_rays = max_rays
+        self._n_rays: float | None = None
+        self._pending: tuple[Tensor, int] | None = None
+
+    def observe(self, num_samples_per_ray: Tensor) -> None:
+        """Starts to read the samples of a batch; ``num_samples_per_ray`` is (n_rays,)."""
+        total = num_samples_per_ray.sum(dtype=torch.int64).to("cpu", non_blocking=True)
+        self._pending = (total, len(num_samples_per_ray))
+
+    def rays(self, current: int) -> int:
+        """Rays for the next batch, from the batches observed so far.
+
+        Args:
+            current: rays of the batches until now.
+        """
+        if self._pending is None:
+            return current
+        total, n_rays = self._pending
+        wanted = self.samples_per_batch * n_rays / max(int(total), 1)
+        self._n_rays = wanted if self._n_rays is None else _MEMORY * self._n_rays + (1 - _MEMORY) * wanted
+        self._n_rays = min(max(self._n_rays, _MIN_RAYS), self.max_rays)
+        return round(self._n_rays)

@@ -1,0 +1,90 @@
+"""The demo scene: a still life on a round table, within [-1, 1]³, z up.
+
+It has what is hard for a radiance field in small: curved and flat faces, edges, a hole to look through, textures of
+moderate frequency, a highlight that moves with the view, shadows, and a hoop and rods 0.03 thick.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from nerf_plugins.scenes.materials import Material, checker, globe_checker, rings, sectors, spiral, stripes
+from nerf_plugins.scenes.primitives import Box, Capsule, Cone, Cylinder, Sphere, Torus
+from nerf_plugins.scenes.scene import Matrix, Placed, Scene, Vector
+
+TABLE = -0.56
+"""Height of the table's top."""
+THIN = 0.015
+"""Radius of the hoop and the rods."""
+
+
+@cache
+def demo_scene() -> Scene:
+    """The scene; always the same object."""
+    return Scene(objects=(_table(), *_ball_and_hoop(), *_around(), *_tripod()))
+
+
+def rod(name: str, a: Vector, b: Vector, radius: float, material: Material) -> Placed:
+    """A capsule whose axis runs from `a` to `b`."""
+    axis = np.subtract(b, a)
+    length = float(np.linalg.norm(axis))
+    middle = _vector(0.5 * np.add(a, b))
+    return Placed(name, Capsule(0.5 * length, radius), material, middle, _frame(axis))
+
+
+def turned(degrees: float) -> Matrix:
+    """Rotation around the z axis."""
+    c, s = float(np.cos(np.radians(degrees))), float(np.sin(np.radians(degrees)))
+    return (c, -s, 0.0), (s, c, 0.0), (0.0, 0.0, 1.0)
+
+
+def _table() -> Placed:
+    wood = Material((0.62, 0.42, 0.24), (0.42, 0.25, 0.13), rings(0.16, 0.35))
+    return Placed("table", Cylinder(0.93, 0.06), wood, (0.0, 0.0, TABLE - 0.06))
+
+
+def _ball_and_hoop() -> tuple[Placed, ...]:
+    globe = Material((0.90, 0.88, 0.80), (0.02, 0.26, 0.36), globe_checker(6, 4), specular=0.9, shininess=60.0)
+    brass = Material((0.80, 0.52, 0.12), specular=0.3, shininess=25.0)
+    return (
+        Placed("ball", Sphere(0.36), globe, (0.0, 0.0, TABLE + 0.36), _frame((0.35, -0.2, 0.9))),
+        Placed("hoop", Torus(0.58, THIN), brass, (0.0, 0.0, TABLE + 0.58 + THIN), _frame((0.966, 0.259, 0.0))),
+    )
+
+
+def _around() -> tuple[Placed, ...]:
+    ring = Material((0.95, 0.62, 0.05), (0.80, 0.14, 0.03), sectors(8))
+    cone = Material((0.42, 0.10, 0.45), (0.95, 0.72, 0.80), stripes(2, 0.17))
+    crate = Material((0.75, 0.08, 0.08), (0.95, 0.80, 0.62), checker(0.222))
+    column = Material((0.05, 0.36, 0.12), (0.85, 0.90, 0.70), spiral(2, 0.22))
+    return (
+        Placed("ring", Torus(0.19, 0.08), ring, (-0.58, -0.32, TABLE + 0.08)),
+        Placed("cone", Cone(0.21, 0.58), cone, (0.22, 0.63, TABLE)),
+        Placed("crate", Box((0.165, 0.165, 0.165)), crate, (0.46, -0.46, TABLE + 0.165), turned(28.0)),
+        Placed("column", Cylinder(0.13, 0.24), column, (-0.50, 0.45, TABLE + 0.24)),
+    )
+
+
+def _tripod() -> tuple[Placed, ...]:
+    steel = Material((0.10, 0.12, 0.16))
+    lamp = Material((0.95, 0.80, 0.20))
+    x, y, apex = 0.66, 0.16, TABLE + 0.70
+    angles = np.radians([10.0, 130.0, 250.0])
+    feet = [(x + 0.17 * float(np.cos(a)), y + 0.17 * float(np.sin(a)), TABLE) for a in angles]
+    legs = [rod(f"leg {k}", foot, (x, y, apex), THIN, steel) for k, foot in enumerate(feet)]
+    return (*legs, Placed("lamp", Sphere(0.06), lamp, (x, y, apex)))
+
+
+def _frame(axis) -> Matrix:
+    """A rotation that takes z to the direction of `axis`."""
+    z = np.asarray(axis, dtype=np.float64) / np.linalg.norm(axis)
+    x = np.cross((0.0, 1.0, 0.0) if abs(z[1]) < 0.9 else (1.0, 0.0, 0.0), z)
+    x /= np.linalg.norm(x)
+    rows = np.stack([x, np.cross(z, x), z], axis=1)
+    return _vector(rows[0]), _vector(rows[1]), _vector(rows[2])
+
+
+def _vector(v) -> Vector:
+    return float(v[0]), float(v[1]), float(v[2])

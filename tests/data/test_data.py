@@ -1,0 +1,120 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from nerfstudio.cameras.cameras import Cameras, CameraType
+from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
+from nerfstudio.data.scene_box import SceneBox
+from PIL import Image
+
+from nerf_plugins.data.checks import check_dataparser_outputs, check_poses, is_inside_box
+from nerf_plugins.data.dataset import CheckedDataset
+from nerf_plugins.data.pixel_sampler import CentreCropPixelSampler, CentreCropPixelSamplerConfig
+from nerf_plugins.errors import InputError
+
+BOX = SceneBox(aabb=torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]]))
+
+
+def make_outputs(folder: Path, n: int = 2, z: float = 4.0, size: tuple[int, int] = (8, 6)) -> DataparserOutputs:
+    names = []
+    for i in range(n):
+        names.append(folder / f"{i}.png")
+        Image.fromarray(np.full((size[1], size[0], 4), 128, np.uint8)).save(names[-1])
+    poses = torch.eye(4)[:3].repeat(n, 1, 1)
+    poses[:, 2, 3] = z
+    cameras = Cameras(poses, 10.0, 10.0, 4.0, 3.0, 8, 6, camera_type=CameraType.PERSPECTIVE)
+    return DataparserOutputs(image_filenames=names, cameras=cameras, scene_box=BOX)
+
+
+def test_sound_data_pass(tmp_path: Path):
+    check_dataparser_outputs(make_outputs(tmp_path), "train")
+
+
+def test_a_missing_image_is_named(tmp_path: Path):
+    outputs = make_outputs(tmp_path)
+    outputs.image_filenames[1].unlink()
+    with pytest.raises(InputError, match=r"1\.png"):
+        check_dataparser_outputs(outputs, "train")
+
+
+def test_one_training_image_is_too_few_but_one_held_out_is_not(tmp_path: Path):
+    outputs = make_outputs(tmp_path, n=1)
+    check_dataparser_outputs(outputs, "val")
+    with pytest.raises(InputError, match="only one training image"):
+        check_dataparser_outputs(outputs, "train")
+
+
+def test_no_images(tmp_path: Path):
+    outputs = make_outputs(tmp_path)
+    outputs.image_filenames.clear()
+    with pytest.raises(InputError, match="no images in the val split"):
+        check_dataparser_outputs(outputs, "val")
+
+
+def test_cameras_that_look_away(tmp_path: Path):
+    check_dataparser_outputs(make_outputs(tmp_path, z=4.0), "train")
+    with pytest.raises(InputError, match="no training camera looks at the scene box"):
+        check_dataparser_outputs(make_outputs(tmp_path, z=-4.0), "train")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda p: p[1, 0, 3].fill_(float("nan")), "not finite"),
+        (lambda p: p[1, :, :3].mul_(2.0), "not a rotation"),
+        (lambda p: p[1, :, 0].neg_(), "not a rotation"),
+    ],
+    ids=["nan", "scaled", "mirrored"],
+)
+def test_bad_poses_are_named(spoil, message: str):
+    poses = torch.eye(4)[:3].repeat(2, 1, 1)
+    check_poses(poses, ["a", "b"])
+    spoil(poses)
+    with pytest.raises(InputError, match=f"pose of b.*{message}"):
+        check_poses(poses, ["a", "b"])
+
+
+def test_inside_box(tmp_path: Path):
+    assert is_inside_box(make_outputs(tmp_path, z=0.5).cameras, BOX.aabb).all()
+    assert not is_inside_box(make_outputs(tmp_path, z=4.0).cameras, BOX.aabb).any()
+
+
+def test_a_broken_image_is_named(tmp_path: Path):
+    outputs = make_outputs(tmp_path, size=(64, 64))
+    data = outputs.image_filenames[0].read_bytes()
+    outputs.image_filenames[0].write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError, match=r"0\.png cannot be read"):
+        CheckedDataset(outputs)[0]
+
+
+def test_an_image_of_another_size_is_named(tmp_path: Path):
+    outputs = make_outputs(tmp_path, size=(9, 6))
+    with pytest.raises(InputError, match=r"0\.png has 9x6 pixels, but its camera 8x6"):
+        CheckedDataset(outputs)[0]
+
+
+def make_pixel_sampler(step: int | None) -> CentreCropPixelSampler:
+    config = CentreCropPixelSamplerConfig(num_rays_per_batch=4096, crop_steps=10, crop_fraction=0.5)
+    sampler = CentreCropPixelSampler(config)
+    sampler.step = step
+    return sampler
+
+
+def test_first_steps_sample_the_centre():
+    pixels = make_pixel_sampler(9).sample_method(4096, 5, 40, 60)
+    assert pixels[:, 0].unique().tolist() == [0, 1, 2, 3, 4]
+    assert (pixels[:, 1].min(), pixels[:, 1].max()) == (10, 29)
+    assert (pixels[:, 2].min(), pixels[:, 2].max()) == (15, 44)
+
+
+@pytest.mark.parametrize("step", [10, None])
+def test_later_and_in_evaluation_the_whole_image_is_sampled(step: int | None):
+    pixels = make_pixel_sampler(step).sample_method(4096, 5, 40, 60)
+    assert (pixels[:, 1].min(), pixels[:, 1].max()) == (0, 39)
+    assert (pixels[:, 2].min(), pixels[:, 2].max()) == (0, 59)
+
+
+def test_bad_crop_is_named():
+    with pytest.raises(InputError, match="crop_fraction"):
+        CentreCropPixelSamplerConfig(crop_fraction=0.0)

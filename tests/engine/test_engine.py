@@ -1,0 +1,165 @@
+import types
+from pathlib import Path
+
+import pytest
+import torch
+from nerfstudio.engine.trainer import Trainer
+
+from nerf_plugins.engine.pipeline import NerfPipeline, NerfPipelineConfig, one_line_errors
+from nerf_plugins.engine.schedulers import WarmupExponentialSchedulerConfig
+from nerf_plugins.engine.trainer import NerfTrainer, NerfTrainerConfig, check_checkpoint_file
+from nerf_plugins.errors import InputError
+
+
+def make_trainer(tmp_path: Path, **options) -> NerfTrainer:
+    """A trainer with only what saving needs."""
+    config = NerfTrainerConfig(method_name="m", experiment_name="e", timestamp="t", output_dir=tmp_path, **options)
+    trainer = NerfTrainer.__new__(NerfTrainer)
+    trainer.config = config
+    trainer.base_dir = config.get_base_dir()
+    trainer.checkpoint_dir = config.get_checkpoint_dir()
+    trainer.base_dir.mkdir(parents=True)
+    trainer.pipeline = torch.nn.Linear(2, 2)  # type: ignore[assignment]
+    trainer.optimizers = types.SimpleNamespace(optimizers={}, schedulers={})  # type: ignore[assignment]
+    trainer.grad_scaler = torch.amp.GradScaler("cpu", enabled=False)  # type: ignore[assignment]
+    return trainer
+
+
+def checkpoints(trainer: NerfTrainer) -> list[str]:
+    return sorted(path.name for path in trainer.checkpoint_dir.iterdir())
+
+
+def test_only_the_latest_checkpoint_is_kept(tmp_path: Path):
+    trainer = make_trainer(tmp_path)
+    trainer.save_checkpoint(10)
+    trainer.save_checkpoint(20)
+    assert checkpoints(trainer) == ["step-000000020.ckpt"]
+    assert torch.load(trainer.checkpoint_dir / "step-000000020.ckpt")["step"] == 20
+
+
+def test_all_checkpoints_are_kept_if_wanted(tmp_path: Path):
+    trainer = make_trainer(tmp_path, save_only_latest_checkpoint=False)
+    trainer.save_checkpoint(10)
+    trainer.save_checkpoint(20)
+    assert checkpoints(trainer) == ["step-000000010.ckpt", "step-000000020.ckpt"]
+
+
+def test_a_save_that_is_cut_off_leaves_the_old_checkpoint_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    trainer = make_trainer(tmp_path)
+    trainer.save_checkpoint(10)
+
+    def cut_off(state: dict, path: Path) -> None:
+        Path(path).write_bytes(b"half a checkp")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.save_checkpoint(20)
+    assert checkpoints(trainer) == ["step-000000010.ckpt"]
+    assert trainer.checkpoint_dir.name == "nerfstudio_models"
+    assert trainer.config.save_only_latest_checkpoint
+    monkeypatch.undo()
+    trainer.save_checkpoint(30)
+    assert checkpoints(trainer) == ["step-000000030.ckpt"]
+    assert [path.name for path in trainer.base_dir.iterdir()] == ["nerfstudio_models"]
+
+
+def test_a_truncated_checkpoint_is_named(tmp_path: Path):
+    path = tmp_path / "step-000000010.ckpt"
+    torch.save({"x": torch.rand(1000)}, path)
+    check_checkpoint_file(path)
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(InputError, match=r"step-000000010\.ckpt is truncated"):
+        check_checkpoint_file(path)
+
+
+def test_evaluating_a_truncated_checkpoint_ends_in_one_line(tmp_path: Path):
+    trainer = make_trainer(tmp_path)
+    trainer.save_checkpoint(10)
+    path = trainer.checkpoint_dir / "step-000000010.ckpt"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(SystemExit, match="truncated"):
+        trainer.config.get_checkpoint_dir()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"load_dir": Path("nowhere")}, "--load-dir nowhere does not exist"),
+        ({"load_checkpoint": Path("nothing.ckpt")}, r"checkpoint nothing\.ckpt does not exist"),
+    ],
+)
+def test_resuming_from_nothing_ends_in_one_line(tmp_path: Path, options: dict, message: str):
+    trainer = make_trainer(tmp_path, **options)
+    with pytest.raises(SystemExit, match=message):
+        trainer._load_checkpoint()
+
+
+def test_resuming_from_an_empty_folder_ends_in_one_line(tmp_path: Path):
+    (tmp_path / "empty").mkdir()
+    trainer = make_trainer(tmp_path, load_dir=tmp_path / "empty")
+    with pytest.raises(SystemExit, match="holds no step"):
+        trainer._load_checkpoint()
+
+
+def fake_pipeline() -> NerfPipeline:
+    pipeline = NerfPipeline.__new__(NerfPipeline)
+    torch.nn.Module.__init__(pipeline)
+    pipeline._model = torch.nn.Linear(2, 3)
+    pipeline._model.update_to_step = lambda step: None
+    return pipeline
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda s: s.pop("_model.bias"), "lacks bias"),
+        (lambda s: s.update({"_model.other": torch.ones(1)}), "unknown other"),
+        (lambda s: s.update({"_model.bias": torch.ones(5)}), r"bias has shape \(5,\), the model's \(3,\)"),
+    ],
+)
+def test_an_incompatible_checkpoint_is_refused_and_nothing_is_overwritten(spoil, message: str):
+    pipeline = fake_pipeline()
+    before = {key: value.clone() for key, value in pipeline.state_dict().items()}
+    state = {key: value + 1 for key, value in before.items()}
+    spoil(state)
+    with pytest.raises(SystemExit, match=message):
+        pipeline.load_pipeline(state, 10)
+    assert all(torch.equal(before[key], value) for key, value in pipeline.state_dict().items())
+
+
+def test_a_compatible_checkpoint_loads():
+    pipeline = fake_pipeline()
+    pipeline.load_pipeline({key: value + 1 for key, value in pipeline.state_dict().items()}, 10)
+
+
+def test_a_missing_data_folder_ends_in_one_line(tmp_path: Path):
+    config = NerfPipelineConfig()
+    config.datamanager.data = tmp_path / "nowhere"
+    with pytest.raises(SystemExit, match="nowhere does not exist"):
+        config.setup(device="cpu")
+
+
+def test_other_errors_keep_their_traceback():
+    with pytest.raises(ZeroDivisionError), one_line_errors():
+        _ = 1 / 0
+
+
+def test_schedule_by_hand_and_its_state_is_plain():
+    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.ones(1))], lr=1e-2)
+    config = WarmupExponentialSchedulerConfig(warmup_steps=4, lr_final=1e-4, max_steps=100)
+    scheduler = config.setup().get_scheduler(optimizer, 1e-2)
+    rates = []
+    for _ in range(151):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    assert rates[0] == pytest.approx(1e-2 / 4)
+    assert rates[50] == pytest.approx(1e-3)  # half-way between 1e-2 and 1e-4, in the logarithm
+    assert rates[100] == rates[150] == pytest.approx(1e-4)
+    state = [optimizer.state_dict()["param_groups"][0]["lr"], *scheduler.state_dict()["_last_lr"]]
+    assert all(type(value) is float for value in state)
+
+
+def test_the_trainer_is_nerfstudios():
+    assert issubclass(NerfTrainer, Trainer)

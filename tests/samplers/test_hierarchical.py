@@ -1,0 +1,64 @@
+import pytest
+import torch
+
+from nerf_plugins.errors import InputError
+from nerf_plugins.samplers.hierarchical import HierarchicalSampler, HierarchicalSamplerConfig, pack_edges
+from nerf_plugins.spaces import BoxSpace, ContractedSpace, Rays
+
+AABB = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
+
+
+def make_rays(n: int = 3) -> Rays:
+    origins = torch.tensor([[0.1, 0.2, 3.0]]).repeat(n, 1)
+    directions = torch.tensor([[0.0, 0.0, -1.0]]).repeat(n, 1)
+    return Rays(origins, directions, torch.zeros(n), torch.full((n,), 100.0), directions, torch.ones(n), torch.zeros(n))
+
+
+def test_coarse_intervals_tile_the_box():
+    sampler = HierarchicalSampler(HierarchicalSamplerConfig(n_coarse=8, n_fine=4), BoxSpace(AABB))
+    samples = sampler.coarse(make_rays(), stratified=True)
+    starts, ends = samples.t_starts.view(3, 8), samples.t_ends.view(3, 8)
+    assert torch.allclose(starts[:, 0], torch.tensor(2.0))
+    assert torch.allclose(ends[:, -1], torch.tensor(4.0))
+    assert torch.equal(starts[:, 1:], ends[:, :-1])
+    assert (ends > starts).all()
+    assert samples.packed_info.tolist() == [[0, 8], [8, 8], [16, 8]]
+    assert not torch.equal(starts[0], starts[1])
+
+
+def test_fine_intervals_gather_where_the_weight_is():
+    sampler = HierarchicalSampler(HierarchicalSamplerConfig(n_coarse=8, n_fine=64), BoxSpace(AABB))
+    coarse = sampler.coarse(make_rays(1), stratified=False)
+    weights = torch.zeros(8)
+    weights[3] = 1.0
+    fine = sampler.fine(coarse, weights, stratified=False)
+    inside = (fine.t_starts >= coarse.t_starts[3]) & (fine.t_ends <= coarse.t_ends[3])
+    assert len(fine.t_starts) == 8 + 64
+    assert inside.sum() >= 64
+    assert torch.equal(fine.t_starts[1:], fine.t_ends[:-1])
+
+
+def test_a_ray_that_misses_the_box_has_intervals_without_width():
+    rays = make_rays(1)._replace(origins=torch.tensor([[5.0, 5.0, 3.0]]))
+    sampler = HierarchicalSampler(HierarchicalSamplerConfig(n_coarse=4, n_fine=4), BoxSpace(AABB))
+    samples = sampler.coarse(rays, stratified=True)
+    assert (samples.t_ends == samples.t_starts).all()
+
+
+def test_unbounded_scenes_are_sampled_in_disparity():
+    sampler = HierarchicalSampler(HierarchicalSamplerConfig(n_coarse=16, n_fine=4), ContractedSpace(AABB))
+    samples = sampler.coarse(make_rays(1), stratified=False)
+    assert torch.allclose(samples.t_ends[-1], torch.tensor(100.0), rtol=1e-3)
+    assert samples.t_ends[7] < 4.0  # half of the samples within a hundredth of the range
+
+
+def test_pack_edges():
+    samples = pack_edges(torch.tensor([[0.0, 1.0, 3.0], [2.0, 4.0, 5.0]]))
+    assert samples.t_starts.tolist() == [0.0, 1.0, 2.0, 4.0]
+    assert samples.t_ends.tolist() == [1.0, 3.0, 4.0, 5.0]
+    assert samples.ray_indices.tolist() == [0, 0, 1, 1]
+
+
+def test_bad_options_are_named():
+    with pytest.raises(InputError, match="n_coarse"):
+        HierarchicalSamplerConfig(n_coarse=1)

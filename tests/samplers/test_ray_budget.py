@@ -1,0 +1,29 @@
+import torch
+
+from nerf_plugins.samplers.ray_budget import RayBudget
+
+
+def follow(budget: RayBudget, samples_per_ray: int, steps: int, n_rays: int = 256) -> int:
+    for _ in range(steps):
+        budget.observe(torch.full((n_rays,), samples_per_ray, dtype=torch.int32))
+        n_rays = budget.rays(n_rays)
+    return n_rays
+
+
+def test_rays_times_samples_is_the_budget():
+    assert abs(follow(RayBudget(10_000, 100_000), 20, 50) - 500) <= 1
+
+
+def test_before_anything_was_observed_the_number_stays():
+    assert RayBudget(1000, 1000).rays(123) == 123
+
+
+def test_the_number_is_bounded():
+    assert follow(RayBudget(10_000, 1024), 0, 50) == 1024
+    assert follow(RayBudget(100, 1024), 1000, 50) == 64
+
+
+def test_it_recovers_from_a_batch_without_samples():
+    budget = RayBudget(10_000, 4096)
+    follow(budget, 0, 3)
+    assert abs(follow(budget, 20, 80) - 500) <= 2

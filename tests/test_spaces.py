@@ -1,0 +1,98 @@
+import pytest
+import torch
+from nerfstudio.cameras.rays import RayBundle
+
+from nerf_plugins.spaces import BoxSpace, ContractedSpace, NDCSpace, make_space
+
+AABB = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 3.0, 1.0]])
+NDC_BOX = torch.tensor([[-1.5, -1.5, -1.0], [1.5, 1.5, 1.0]])
+
+
+def bundle(origins: list[list[float]], directions: list[list[float]], **bounds: torch.Tensor) -> RayBundle:
+    d = torch.nn.functional.normalize(torch.tensor(directions), dim=-1)
+    return RayBundle(origins=torch.tensor(origins), directions=d, pixel_area=torch.ones(len(d), 1), **bounds)
+
+
+def test_box_corners_go_to_the_cubes():
+    space = BoxSpace(AABB)
+    assert torch.allclose(space.field_positions(AABB), torch.tensor([[-1.0] * 3, [1.0] * 3]))
+
+
+def test_box_near_and_far_are_the_planes_or_the_bundles_own():
+    space = BoxSpace(AABB)
+    rays = space.rays(bundle([[0.0, 0.0, 5.0]], [[0.0, 0.0, -1.0]]), 0.1, 50.0)
+    assert (rays.nears.item(), rays.fars.item()) == (pytest.approx(0.1), 50.0)
+    own = bundle([[0.0, 0.0, 5.0]], [[0.0, 0.0, -1.0]], nears=torch.tensor([[4.5]]), fars=torch.tensor([[5.5]]))
+    rays = space.rays(own, 0.1, 50.0)
+    assert (rays.nears.item(), rays.fars.item()) == (4.5, 5.5)
+
+
+def test_clip_is_the_part_in_the_box():
+    space = BoxSpace(AABB)
+    rays = space.rays(bundle([[0.0, 0.0, 5.0], [9.0, 0.0, 5.0]], [[0.0, 0.0, -1.0]] * 2), 0.1, 50.0)
+    nears, fars = space.clip(rays)
+    assert (nears[0].item(), fars[0].item()) == (4.0, 6.0)
+    assert nears[1] == fars[1]
+
+
+@pytest.mark.parametrize("distance", [0.5, 1.0, 1.5, 10.0, 1e6])
+def test_contraction_by_hand(distance: float):
+    space = ContractedSpace(torch.tensor([[-1.0] * 3, [1.0] * 3]))
+    contracted = space.field_positions(torch.tensor([[distance, 0.0, 0.0]]))[0, 0].item()
+    expected = distance / 2 if distance <= 1 else (2 - 1 / distance) / 2
+    assert contracted == pytest.approx(expected, rel=1e-6)
+    assert contracted <= 1.0
+
+
+def test_ndc_by_hand():
+    # Focal length = half the image: 90 degrees. A point at (0.5, -1, -2) is at x/-z = 0.25, y/-z = -0.5, and at depth 1 - 2n/2 = 0.
+    space = NDCSpace(NDC_BOX, focal_x=1.0, focal_y=1.0, near=1.0)
+    point = torch.tensor([0.5, -1.0, -2.0])
+    rays = space.rays(bundle([[0.0, 0.0, 0.0]], [point.tolist()]), 0.0, 1e3)
+    assert torch.allclose(rays.origins[0], torch.tensor([0.25, -0.5, -1.0]), atol=1e-6)
+    # From the plane z = -1 (ndc z = -1) the ray reaches the point at ndc z = 0: x and y stay, since it starts at the centre.
+    assert torch.allclose(rays.directions[0], torch.tensor([0.0, 0.0, 1.0]), atol=1e-6)
+    t = torch.tensor([1.0])
+    assert space.distances(rays, t).item() == pytest.approx(point.norm().item(), rel=1e-5)
+
+
+def test_ndc_points_lie_on_the_transformed_ray():
+    torch.manual_seed(0)
+    space = NDCSpace(NDC_BOX, focal_x=1.3, focal_y=1.7, near=1.0)
+    origin, direction = torch.tensor([0.2, -0.1, 0.3]), torch.tensor([0.2, 0.1, -1.0])
+    rays = space.rays(bundle([origin.tolist()], [direction.tolist()]), 0.0, 1e3)
+    unit = direction / direction.norm()
+    t_near = -(1.0 + origin[2]) / unit[2]
+    for distance in (0.5, 2.0, 20.0):
+        x, y, z = origin + (t_near + distance) * unit
+        device = torch.stack([-1.3 * x / z, -1.7 * y / z, 1 + 2 / z])
+        t = (device - rays.origins[0]).norm()
+        assert torch.allclose(rays.origins[0] + t * rays.directions[0], device, atol=1e-5)
+        assert space.distances(rays, t[None]).item() == pytest.approx(distance + float(t_near), rel=1e-3)
+
+
+def test_ndc_rays_end_at_infinity_and_rays_that_look_back_see_nothing():
+    space = NDCSpace(NDC_BOX, 1.0, 1.0, 1.0)
+    rays = space.rays(bundle([[0.0, 0.0, 0.0]] * 3, [[0.1, 0.2, -1.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]), 0.0, 1e3)
+    end = rays.origins + rays.fars[:, None] * rays.directions
+    assert end[0, 2].item() == pytest.approx(1.0, abs=1e-5)
+    assert (rays.fars[1:] <= rays.nears[1:]).all()
+    assert all(bool(x.isfinite().all()) for x in rays)
+
+
+def test_ndc_respects_a_crop():
+    space = NDCSpace(NDC_BOX, 1.0, 1.0, 1.0)
+    crop = {"nears": torch.tensor([[2.0]]), "fars": torch.tensor([[4.0]])}
+    rays = space.rays(bundle([[0.0, 0.0, 0.0]], [[0.0, 0.0, -1.0]], **crop), 0.0, 1e3)
+    assert space.distances(rays, rays.nears).item() == pytest.approx(2.0, rel=1e-5)
+    assert space.distances(rays, rays.fars).item() == pytest.approx(4.0, rel=1e-5)
+
+
+def test_kinds():
+    ndc = {"focal_x": 1.0, "focal_y": 1.0, "near": 1.0}
+    assert type(make_space("box", AABB, None)) is BoxSpace
+    assert type(make_space("contracted", AABB, None)) is ContractedSpace
+    assert type(make_space("ndc", AABB, ndc)) is NDCSpace
+    with pytest.raises(ValueError, match="llff-data"):
+        make_space("ndc", AABB, None)
+    assert isinstance(make_space("ndc", NDC_BOX, ndc), NDCSpace)

@@ -1,0 +1,177 @@
+"""The ffmpeg for videos, and the demo's orbit."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+import torch
+
+from nerf_plugins import video
+
+WRITE_A_VIDEO = """
+import sys
+import numpy as np
+from nerf_plugins.video import ensure_ffmpeg
+
+assert ensure_ffmpeg() is not None
+assert "mediapy" not in sys.modules
+import mediapy
+
+frames = np.linspace(0.0, 1.0, 4 * 32 * 48 * 3).reshape(4, 32, 48, 3)
+with mediapy.VideoWriter(path=sys.argv[1], shape=(32, 48), fps=4) as writer:
+    for frame in frames:
+        writer.add_image(frame)
+"""
+
+
+@pytest.fixture
+def no_ffmpeg(monkeypatch, tmp_path):
+    """A PATH without ffmpeg and an empty cache."""
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("IMAGEIO_FFMPEG_EXE", raising=False)
+    assert shutil.which("ffmpeg") is None
+    return tmp_path
+
+
+def make_executable(path: Path) -> Path:
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_an_ffmpeg_on_the_path_is_left_alone(no_ffmpeg, monkeypatch):
+    ffmpeg = make_executable(no_ffmpeg / "bin" / "ffmpeg")
+    before = dict(os.environ)
+    monkeypatch.setattr(video, "bundled_ffmpeg", lambda: pytest.fail("looked for another ffmpeg"))
+    assert video.ensure_ffmpeg() == str(ffmpeg)
+    assert dict(os.environ) == before
+
+
+def test_mediapy_writes_a_video_with_the_bundled_ffmpeg(no_ffmpeg):
+    clip = no_ffmpeg / "clip.mp4"
+    answer = subprocess.run([sys.executable, "-c", WRITE_A_VIDEO, str(clip)], capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    reader = imageio_ffmpeg.read_frames(str(clip))
+    assert next(reader)["size"] == (48, 32)
+    assert len(list(reader)) == 4
+
+
+def test_nerfstudio_finds_the_bundled_ffmpeg(no_ffmpeg):
+    from nerfstudio.utils.install_checks import check_ffmpeg_installed
+
+    video.ensure_ffmpeg()
+    check_ffmpeg_installed()  # exits where there is none
+
+
+def test_the_fallback_goes_last_and_is_found_the_second_time(no_ffmpeg):
+    first = video.ensure_ffmpeg()
+    path = os.environ["PATH"].split(os.pathsep)
+    assert path[0] == str(no_ffmpeg / "bin")
+    assert len(path) == 2
+    assert first is not None
+    assert Path(first).resolve() == video.bundled_ffmpeg()
+    assert video.ensure_ffmpeg() == first
+    assert os.environ["PATH"].split(os.pathsep) == path
+
+
+@pytest.mark.parametrize("path", ["", None])
+def test_an_empty_path_gets_no_empty_entry(no_ffmpeg, monkeypatch, path):
+    if path is None:
+        monkeypatch.delenv("PATH")
+    else:
+        monkeypatch.setenv("PATH", path)
+    if shutil.which("ffmpeg"):
+        pytest.skip("ffmpeg on the default PATH")
+    assert video.ensure_ffmpeg() is not None
+    assert "" not in os.environ["PATH"].split(os.pathsep)
+
+
+def test_a_link_to_a_removed_binary_is_replaced(no_ffmpeg):
+    link = Path(str(video.ensure_ffmpeg()))
+    link.unlink()
+    link.symlink_to(no_ffmpeg / "removed")
+    os.environ["PATH"] = str(no_ffmpeg / "bin")
+    assert video.ensure_ffmpeg() == str(link)
+    assert [file.name for file in link.parent.iterdir()] == ["ffmpeg"]
+
+
+def test_where_the_cache_cannot_be_written_a_temporary_folder_is_used(no_ffmpeg, monkeypatch):
+    (no_ffmpeg / "cache").write_text("a file, no folder")
+    monkeypatch.setattr(video.tempfile, "tempdir", str(no_ffmpeg))
+    found = video.ensure_ffmpeg()
+    assert found is not None
+    assert Path(found).parent.parent == no_ffmpeg
+
+
+def test_where_links_are_forbidden_the_binary_is_copied(no_ffmpeg, monkeypatch):
+    binary = make_executable(no_ffmpeg / "other-name")
+    monkeypatch.setattr(video, "bundled_ffmpeg", lambda: binary)
+
+    def forbidden(self, target):
+        raise OSError("a required privilege is not held by the client")
+
+    monkeypatch.setattr(Path, "symlink_to", forbidden)
+    found = video.ensure_ffmpeg()
+    assert found is not None
+    assert not Path(found).is_symlink()
+    assert Path(found).read_text() == binary.read_text()
+
+
+@pytest.mark.parametrize("error", [ImportError("no imageio_ffmpeg"), RuntimeError("no exe"), OSError("broken")])
+def test_nothing_is_raised_where_there_is_no_ffmpeg_at_all(no_ffmpeg, monkeypatch, error):
+    def fails():
+        raise error
+
+    monkeypatch.setattr(video, "bundled_ffmpeg", fails)
+    before = dict(os.environ)
+    assert video.ensure_ffmpeg() is None
+    assert dict(os.environ) == before
+
+
+@pytest.fixture(scope="module")
+def orbit_path():
+    file = Path(__file__).parents[1] / "scripts" / "orbit_path.py"
+    spec = importlib.util.spec_from_file_location("orbit_path", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_orbit_is_a_circle_around_what_the_cameras_look_at(orbit_path):
+    from nerf_plugins.scenes.cameras import dome
+
+    target = np.array([0.3, -0.2, 0.1])
+    poses = dome(np.arange(30.0), 30, target, 2.5, (2.0, 80.0))[:, :3]
+    circle = orbit_path.orbit(poses, 12)
+    offsets = circle[:, :3, 3] - target
+    np.testing.assert_allclose(np.linalg.norm(offsets, axis=1), 2.5)
+    np.testing.assert_allclose(offsets[:, 2], offsets[0, 2])
+    np.testing.assert_allclose(circle[:, :3, 2], offsets / 2.5, atol=1e-12)  # a camera looks along -z
+    np.testing.assert_allclose(circle[:, :3, 3].mean(axis=0)[:2], target[:2], atol=1e-12)
+
+
+def test_nerfstudio_reads_the_camera_path(orbit_path):
+    from nerfstudio.cameras.camera_paths import get_path_from_json
+    from nerfstudio.cameras.cameras import Cameras
+
+    from nerf_plugins.scenes.cameras import dome
+
+    poses = torch.from_numpy(dome(np.arange(8.0), 8, np.zeros(3), 3.0, (10.0, 60.0))[:, :3]).float()
+    cameras = Cameras(poses, fx=300.0, fy=300.0, cx=100.0, cy=50.0, width=200, height=100)
+    path = orbit_path.camera_path(cameras, frames=6, fps=3, resolution=51)
+    read = get_path_from_json(path)
+    assert path["seconds"] == 2.0
+    assert (path["render_width"], path["render_height"]) == (102, 52)
+    assert read.size == 6
+    assert int(read.image_height[0]) == 52
+    assert float(read.fy[0]) == pytest.approx(300.0 * 52 / 100, rel=1e-5)
