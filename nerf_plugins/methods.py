@@ -25,7 +25,6 @@ _OCCUPANCY = {
         grid=OccupancyGridConfig(resolution=128, warmup_steps=256),
         steps_per_diagonal=1024,
         samples_per_batch=1 << 18,
-        capacity=1 << 19,
     ),
 }[_DEVICE]
 

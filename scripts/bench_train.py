@@ -2,7 +2,7 @@
 """Trains methods side by side on this machine and prints a table: rays/s, held-out PSNR over time, time of a view, ms a step.
 
 Each method is nerfstudio's own configuration, trained for the same wall-clock seconds in this process, one after the other. The
-clock counts training steps (with the data manager and grid updates), not evaluation.
+clock counts training steps (with the data manager and grid updates), not evaluation; rays/s are those since the checkpoint before.
 
     python scripts/bench_train.py --data data/lego_200 --seconds 120 --methods vanilla-nerf-custom vanilla-nerf nerfacto
 """
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 import tyro
+from nerfstudio.engine.callbacks import TrainingCallbackLocation
 from rich.console import Console
 from rich.table import Table
 
@@ -36,10 +37,14 @@ class Options:
     """Folder of the dataset; not needed for demo-data."""
     dataparser: str = "blender-data"
     """Name of nerfstudio's dataparser, for example blender-data, llff-data, demo-data."""
+    dataparser_options: tuple[str, ...] = ()
+    """Options of the dataparser: resolution=100"""
     methods: tuple[str, ...] = ("vanilla-nerf-custom", "vanilla-nerf")
     """Names of nerfstudio's methods."""
     seconds: float = 60.0
     """Training time of each method."""
+    peer_seconds: float | None = None
+    """Training time of the methods after the first, if another."""
     checkpoints: tuple[float, ...] = ()
     """Seconds after which to evaluate too, besides the end."""
     eval_images: int = 25
@@ -74,6 +79,8 @@ def make_trainer(options: Options, method: str, overrides: tuple[str, ...]) -> A
     parsers = {**dataparsers, **discover_dataparsers()[0]}
     config.pipeline.datamanager.dataparser = copy.deepcopy(parsers[options.dataparser])
     config.pipeline.datamanager.data = options.data
+    for override in options.dataparser_options:
+        set_option(config.pipeline.datamanager.dataparser, override)
     config.machine.device_type = "cuda" if torch.cuda.is_available() else "cpu"
     config.vis = "tensorboard"
     config.output_dir = Path(tempfile.mkdtemp(prefix="bench_train_"))
@@ -86,6 +93,17 @@ def make_trainer(options: Options, method: str, overrides: tuple[str, ...]) -> A
     trainer = config.setup(local_rank=0, world_size=1)
     trainer.setup()
     return trainer
+
+
+def allow_missing_lpips() -> None:
+    """nerfstudio's methods load LPIPS weights when they are built, and stop where there is no network; speed and PSNR need none."""
+    from torchmetrics.image import lpip
+
+    try:
+        lpip.LearnedPerceptualImagePatchSimilarity(normalize=True)
+    except Exception:  # whatever the download raises
+        console.print("no LPIPS weights: nerfstudio's methods run without it")
+        lpip.LearnedPerceptualImagePatchSimilarity = lambda **_: torch.nn.Identity()  # type: ignore[assignment,misc]
 
 
 def set_option(root: Any, override: str) -> None:
@@ -107,12 +125,17 @@ def train(options: Options, method: str, overrides: tuple[str, ...] = ()) -> Res
     """Trains one method for the budget and evaluates it at the checkpoints and at the end."""
     trainer = make_trainer(options, method, overrides)
     pipeline, result = trainer.pipeline, Result(method)
-    marks = sorted({*[s for s in options.checkpoints if s < options.seconds], options.seconds})
+    is_first = method == options.methods[0]
+    end = options.seconds if is_first or options.peer_seconds is None else options.peer_seconds
+    marks = sorted({*[s for s in options.checkpoints if s < end], end})
+    last_seconds, last_rays = 0.0, 0
     while marks:
         result.seconds += train_step(trainer, result)
         if result.seconds >= marks[0]:
             marks = [mark for mark in marks if mark > result.seconds]
-            row = {"seconds": result.seconds, "steps": result.steps, "rays_per_s": result.rays / result.seconds}
+            recent = (result.rays - last_rays) / (result.seconds - last_seconds)
+            last_seconds, last_rays = result.seconds, result.rays
+            row = {"seconds": result.seconds, "steps": result.steps, "rays_per_s": recent}
             if options.eval_images:
                 row |= evaluate(pipeline, options, None if marks else options.pictures, method)
             result.rows.append(row)
@@ -121,7 +144,7 @@ def train(options: Options, method: str, overrides: tuple[str, ...] = ()) -> Res
 
 
 def train_step(trainer: Any, result: Result) -> float:
-    """One step, timed by part; returns its seconds."""
+    """One step as nerfstudio's trainer takes it, timed by part; returns its seconds."""
     pipeline, step = trainer.pipeline, result.steps
     clock = [time.perf_counter()]
 
@@ -131,23 +154,33 @@ def train_step(trainer: Any, result: Result) -> float:
         result.parts[part] = result.parts.get(part, 0.0) + clock[-1] - clock[-2]
 
     pipeline.train()
-    for callback in trainer.callbacks:
-        callback.run_callback_at_location(step, callback.where_to_run[0])
-    lap("grid and callbacks")
-    ray_bundle, batch = pipeline.datamanager.next_train(step)
-    lap("data")
-    trainer.optimizers.zero_grad_all()
-    outputs = pipeline.model(ray_bundle)
-    loss = torch.stack(list(pipeline.model.get_loss_dict(outputs, batch, {}).values())).sum()
-    lap("forward")
-    loss.backward()
-    lap("backward")
-    trainer.optimizers.optimizer_step_all()
-    trainer.optimizers.scheduler_step_all(step)
-    lap("optimizer")
+    run_callbacks(trainer, step, TrainingCallbackLocation.BEFORE_TRAIN_ITERATION)
+    lap("callbacks before")
+    next_train = pipeline.datamanager.next_train
+
+    def counted_next_train(step: int) -> Any:
+        start = time.perf_counter()
+        ray_bundle, batch = next_train(step)
+        result.rays += len(ray_bundle)
+        result.parts["data"] = result.parts.get("data", 0.0) + time.perf_counter() - start
+        return ray_bundle, batch
+
+    pipeline.datamanager.next_train = counted_next_train
+    try:
+        trainer.train_iteration(step)
+    finally:
+        pipeline.datamanager.next_train = next_train
+    lap("iteration, with data")
+    run_callbacks(trainer, step, TrainingCallbackLocation.AFTER_TRAIN_ITERATION)
+    lap("callbacks after")
     result.steps += 1
-    result.rays += len(ray_bundle)
     return clock[-1] - clock[0]
+
+
+def run_callbacks(trainer: Any, step: int, location: Any) -> None:
+    """The callbacks of one place in the training loop."""
+    for callback in trainer.callbacks:
+        callback.run_callback_at_location(step, location)
 
 
 @torch.no_grad()
@@ -206,5 +239,6 @@ def print_tables(results: list[Result]) -> None:
 if __name__ == "__main__":
     options = tyro.cli(Options, description=__doc__)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
+    allow_missing_lpips()
     console.print(f"{device}, torch {torch.__version__}, seed {options.seed}")
     print_tables([train(options, name, options.set if i == 0 else ()) for i, name in enumerate(options.methods)])

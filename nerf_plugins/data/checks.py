@@ -14,12 +14,13 @@ from nerf_plugins.errors import InputError
 _ROTATION_TOLERANCE = 1e-2
 
 
-def check_dataparser_outputs(outputs: DataparserOutputs, split: str) -> None:
+def check_dataparser_outputs(outputs: DataparserOutputs, split: str, opens_images: bool = True) -> None:
     """Checks that there are images, with files and sound cameras, and that some camera sees the scene box.
 
     Args:
         outputs: what the dataparser found.
         split: its name, for the message.
+        opens_images: whether the files will be read; rendering a camera path needs none.
 
     Raises:
         InputError: naming the file and the value.
@@ -30,7 +31,7 @@ def check_dataparser_outputs(outputs: DataparserOutputs, split: str) -> None:
     if split == "train" and len(names) == 1:
         raise InputError(f"only one training image ({names[0]}): a radiance field needs at least two views")
     for name in names:
-        if not name.is_file():
+        if opens_images and not name.is_file():
             raise InputError(
                 f"image {name} of the {split} split does not exist: check the frames that the dataset lists"
             )

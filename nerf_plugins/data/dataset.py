@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
+import torch
+from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from nerfstudio.data.datasets.base_dataset import InputDataset
+from PIL import Image
+from torch import Tensor
 
 from nerf_plugins.errors import InputError
 
 
 class CheckedDataset(InputDataset):
-    """Reads images as nerfstudio does; a broken one, or one of another size than its camera, is named."""
+    """Reads images as nerfstudio does; a broken one, or one of another size than its camera, is named.
+
+    Args:
+        dataparser_outputs: the images and cameras.
+        scale_factor: of the images' size.
+        keep_alpha: give RGBA images as they are, and RGB ones among them an alpha of 1, instead of blending.
+    """
+
+    def __init__(
+        self, dataparser_outputs: DataparserOutputs, scale_factor: float = 1.0, keep_alpha: bool = False
+    ) -> None:
+        if keep_alpha:
+            dataparser_outputs = replace(dataparser_outputs, alpha_color=None)
+        super().__init__(dataparser_outputs, scale_factor)
+        self.has_alpha = keep_alpha and any(_has_alpha(name) for name in dataparser_outputs.image_filenames)
+
+    def get_image_float32(self, image_idx: int) -> Tensor:
+        """The image, (H, W, 3 or 4) in [0, 1]."""
+        image = super().get_image_float32(image_idx)
+        if self.has_alpha and image.shape[-1] == 3:
+            image = torch.cat([image, torch.ones_like(image[..., :1])], dim=-1)
+        return image
 
     def get_numpy_image(self, image_idx: int) -> np.ndarray:
         """The image, (H, W, 3 or 4) uint8.
@@ -30,3 +58,12 @@ class CheckedDataset(InputDataset):
                 "all images of this dataset must have the size that the dataparser expects"
             )
         return image
+
+
+def _has_alpha(name: Path) -> bool:
+    """Whether a file's header speaks of alpha; a broken file is left to whoever reads it."""
+    try:
+        with Image.open(name) as image:
+            return image.mode in ("RGBA", "LA")
+    except OSError:
+        return False

@@ -45,7 +45,8 @@ class CentreCropPixelSampler(PixelSampler):
         device: torch.device | str = "cpu",
     ) -> Int[Tensor, "batch_size 3"]:
         """(image, row, column) of ``batch_size`` pixels."""
-        if mask is not None or self.step is None or self.step >= self.config.crop_steps:
+        uses_mask = mask is not None and not self.config.ignore_mask
+        if uses_mask or self.step is None or self.step >= self.config.crop_steps:
             return super().sample_method(batch_size, num_images, image_height, image_width, mask, device)
         share = self.config.crop_fraction
         size = torch.tensor([num_images, image_height * share, image_width * share], device=device)

@@ -10,6 +10,7 @@ from typing import Literal
 
 import torch
 from nerfstudio.engine.trainer import Trainer, TrainerConfig
+from nerfstudio.utils.decorators import check_main_thread
 
 from nerf_plugins.engine.pipeline import one_line_errors
 from nerf_plugins.errors import InputError
@@ -48,6 +49,7 @@ class NerfTrainer(Trainer):
 
     config: NerfTrainerConfig
 
+    @check_main_thread
     def save_checkpoint(self, step: int) -> None:
         """Saves as nerfstudio does, atomically."""
         final_dir, self.checkpoint_dir = self.checkpoint_dir, self.base_dir / f".checkpoint-{os.getpid()}"

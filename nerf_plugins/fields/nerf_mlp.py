@@ -45,8 +45,10 @@ class NeRFMLPConfig:
     def __post_init__(self) -> None:
         if self.D < 1 or self.W < 2:
             raise InputError(f"field: D must be >= 1 and W >= 2, got D={self.D}, W={self.W}")
-        if any(not 0 <= skip < self.D - 1 for skip in self.skips):
-            raise InputError(f"field: skips must lie in [0, D - 2] = [0, {self.D - 2}], got {self.skips}")
+        if any(not 0 <= skip < self.D - 1 for skip in self.skips) or len(set(self.skips)) < len(self.skips):
+            raise InputError(
+                f"field: skips must be different and lie in [0, D - 2] = [0, {self.D - 2}], got {self.skips}"
+            )
 
 
 def encode(x: Float[Tensor, "*batch 3"], n_frequencies: int) -> Float[Tensor, "*batch width"]:

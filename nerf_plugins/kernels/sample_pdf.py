@@ -44,21 +44,21 @@ def invert_cdf(
     t_ends: wp.array[float],
     packed_info: wp.array[wp.vec2i],
     cdf: wp.array[float],
-    u: wp.array2d[float],
-    t: wp.array2d[float],
+    n_new: int,
+    u: wp.array[float],
+    t: wp.array[float],
 ):
     item = first_item + wp.tid()
-    i = item / u.shape[1]
-    j = item % u.shape[1]
+    i = item / n_new
     start = packed_info[i][0]
     count = packed_info[i][1]
     if count == 0:
-        t[i, j] = 0.0
+        t[item] = 0.0
         return
-    target = u[i, j] * cdf[start + count - 1]
+    target = u[item] * cdf[start + count - 1]
     k = find_interval(cdf, start, start + count, target)
     before = float(0.0)
     if k > start:
         before = cdf[k - 1]
     fraction = wp.clamp((target - before) / (cdf[k] - before), 0.0, 1.0)
-    t[i, j] = t_starts[k] + fraction * (t_ends[k] - t_starts[k])
+    t[item] = t_starts[k] + fraction * (t_ends[k] - t_starts[k])

@@ -71,6 +71,7 @@ class NerfModel(Model):
     """Vanilla NeRF. Needs nothing of nerfstudio's but the base class, so it can be built from a bare config on any device."""
 
     config: NerfModelConfig
+    picture_background: Tensor
 
     def populate_modules(self) -> None:
         """Builds space, sampler, field(s) and the viewer's controls."""
@@ -87,8 +88,8 @@ class NerfModel(Model):
             self.sampler = OccupancySampler(self.config.occupancy, self.space)
         budget = self.config.occupancy.samples_per_batch
         self.ray_budget = None if budget is None else RayBudget(budget, self.config.occupancy.max_rays_per_batch)
-        self.picture_background = self._picture_background(metadata)
-        # nerfstudio's exporters and get_rgba_image look at it.
+        self.register_buffer("picture_background", self._picture_background(metadata).clone(), persistent=False)
+        # nerfstudio's tools expect a model to have one.
         self.renderer_rgb = renderers.RGBRenderer(background_color=self.picture_background)
         self._add_viewer_controls()
 
@@ -107,18 +108,28 @@ class NerfModel(Model):
 
     def _add_viewer_controls(self) -> None:
         self.viewer_early_stop = ViewerSlider(
-            "Early stop", self.config.early_stop_eps, 0.0, 0.1, 0.0001, hint="Light below which a ray is cut off"
+            "Early stop",
+            self.config.early_stop_eps,
+            0.0,
+            max(0.1, self.config.early_stop_eps),
+            0.0001,
+            hint="Light below which a ray is cut off",
         )
         if isinstance(self.sampler, OccupancySampler):
             config = self.config.occupancy
             self.viewer_steps = ViewerSlider(
-                "Samples per ray", config.steps_per_diagonal, 16, 2048, 16, hint="Steps across the scene box's diagonal"
+                "Samples per ray",
+                config.steps_per_diagonal,
+                min(16, config.steps_per_diagonal),
+                max(2048, config.steps_per_diagonal),
+                1,
+                hint="Steps across the scene box's diagonal",
             )
             self.viewer_threshold = ViewerSlider(
                 "Occupancy threshold",
                 config.grid.opacity_threshold,
                 0.0,
-                0.5,
+                max(0.5, config.grid.opacity_threshold),
                 0.001,
                 hint="Opacity of a step from which a cell counts as occupied",
             )
@@ -238,7 +249,7 @@ class NerfModel(Model):
         self, outputs: dict[str, Tensor], batch: dict[str, Tensor], metrics_dict: dict[str, Tensor] | None = None
     ) -> dict[str, Tensor]:
         """Mean squared errors of the colour(s); image and render are blended over the same background."""
-        background = outputs.get("background", self.picture_background.to(self.device))
+        background = outputs.get("background", self.picture_background)
         target = self._target(batch["image"], background)
         losses = {"rgb_loss": torch.mean((outputs["rgb"] - target) ** 2)}
         if "rgb_coarse" in outputs:
@@ -248,7 +259,7 @@ class NerfModel(Model):
     @torch.no_grad()
     def get_metrics_dict(self, outputs: dict[str, Tensor], batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """PSNR of the batch; in training samples per ray, rays dropped, share of the grid that is occupied."""
-        background = outputs.get("background", self.picture_background.to(self.device))
+        background = outputs.get("background", self.picture_background)
         metrics = {"psnr": psnr(outputs["rgb"], self._target(batch["image"], background))}
         if "num_samples_per_ray" in outputs:
             metrics["samples_per_ray"] = outputs["num_samples_per_ray"].float().mean()

@@ -128,5 +128,14 @@ def blend_background(
         rgb: colours premultiplied by the accumulation.
         accumulation: opacities.
         background: one colour for all rays or one for each.
+
+    Raises:
+        TypeError: an argument of another type or dtype.
+        ValueError: an argument of another shape or device.
     """
+    rgb = require_tensor("rgb", rgb, torch.float32, (None, 3))
+    accumulation = require_tensor("accumulation", accumulation, torch.float32, (len(rgb),))
+    shape = (3,) if isinstance(background, Tensor) and background.ndim == 1 else (len(rgb), 3)
+    background = require_tensor("background", background, torch.float32, shape)
+    require_same_device(rgb=rgb, accumulation=accumulation, background=background)
     return rgb + (1.0 - accumulation)[..., None] * background

@@ -55,5 +55,6 @@ def sample_pdf(
     cdf = torch.zeros_like(weights)
     launch(kernels.accumulate_pdf, packed_info.shape[0], [weights, packed_info, _PADDING, cdf], device)
     t = torch.zeros_like(u)
-    launch(kernels.invert_cdf, u.numel(), [t_starts, t_ends, packed_info, cdf, u, t], device)
+    flat = [u.shape[1], u.view(-1), t.view(-1)]
+    launch(kernels.invert_cdf, u.numel(), [t_starts, t_ends, packed_info, cdf, *flat], device)
     return t

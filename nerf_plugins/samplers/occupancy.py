@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from nerf_plugins.errors import InputError
 from nerf_plugins.ops import PackedSamples, march_grid
+from nerf_plugins.samplers.nerfacc_march import march_with_nerfacc, require_nerfacc
 from nerf_plugins.samplers.occupancy_grid import DensityFn, OccupancyGrid, OccupancyGridConfig
 from nerf_plugins.spaces import BoxSpace, ContractedSpace, Rays
 
@@ -21,6 +23,8 @@ class OccupancySamplerConfig:
 
     grid: OccupancyGridConfig = field(default_factory=OccupancyGridConfig)
     """The grid."""
+    marcher: Literal["warp", "nerfacc"] = "warp"
+    """Whose kernels march: ours, or nerfacc's (CUDA only, compiles its extension at first use)."""
     steps_per_diagonal: int = 400
     """Steps that cross the diagonal of the scene box: sets the step size."""
     warmup_coarseness: float = 4.0
@@ -32,8 +36,9 @@ class OccupancySamplerConfig:
     train_num_rays_per_batch rays."""
     max_rays_per_batch: int = 1 << 14
     """At most this many rays, however few samples they have."""
-    capacity: int = 1 << 20
-    """On CUDA: room for samples in a training batch. Rays beyond it are dropped (metric dropped_rays)."""
+    capacity: int | None = None
+    """On CUDA: room for samples in a training batch; the field is evaluated on all of it. Rays beyond it are dropped (metric
+    dropped_rays). None: a quarter more than samples_per_batch, or 2^20 without that."""
 
     def __post_init__(self) -> None:
         if self.steps_per_diagonal < 1:
@@ -53,6 +58,8 @@ class OccupancySampler(nn.Module):
 
     def __init__(self, config: OccupancySamplerConfig, space: BoxSpace) -> None:
         super().__init__()
+        if config.marcher == "nerfacc":
+            require_nerfacc()
         self.config = config
         unbounded = isinstance(space, ContractedSpace)
         levels = config.grid.levels or (5 if unbounded else 1)
@@ -81,8 +88,13 @@ class OccupancySampler(nn.Module):
             rays,
             self.step_size * self.coarseness,
             jitter=torch.rand_like(rays.nears),
-            capacity=self.config.capacity if rays.origins.is_cuda else None,
+            capacity=self._capacity() if rays.origins.is_cuda else None,
         )
+
+    def _capacity(self) -> int:
+        if self.config.capacity is not None:
+            return self.config.capacity
+        return 1 << 20 if self.config.samples_per_batch is None else self.config.samples_per_batch * 5 // 4
 
     def march_for_render(
         self, rays: Rays, steps_per_diagonal: int | None = None, opacity_threshold: float | None = None
@@ -106,12 +118,15 @@ class OccupancySampler(nn.Module):
         capacity: int | None = None,
         occupied: Tensor | None = None,
     ) -> PackedSamples:
+        occupied = self.grid.occupied if occupied is None else occupied
+        if self.config.marcher == "nerfacc":
+            return march_with_nerfacc(rays, occupied, self.grid.aabb, step_size, self.cone_angle, jitter)
         return march_grid(
             rays.origins,
             rays.directions,
             rays.nears,
             rays.fars,
-            self.grid.occupied if occupied is None else occupied,
+            occupied,
             self.grid.aabb,
             step_size=step_size,
             cone_angle=self.cone_angle,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,11 +24,12 @@ class OccupancyGridConfig:
     levels: int | None = None
     """Cascade levels, each twice the size of the one before. None: 1 in a box or device coordinates, 5 in a contracted scene."""
     opacity_threshold: float = 0.01
-    """A cell is occupied where one step through it would be at least this opaque (or where it is denser than the mean cell)."""
+    """A cell is occupied where one step of the base size through it would be at least this opaque (or where it is as dense as the
+    mean cell)."""
     decay: float = 0.9
     """A visited cell remembers max(decay * what it was, what it is now)."""
     warmup_steps: int = 128
-    """All cells count as occupied for this many steps, while each is visited once."""
+    """While each cell is visited once, over this many steps, all count as occupied and steps are coarse."""
     update_every: int = 16
     """Steps between updates."""
     cells_per_update: int = 32768
@@ -105,13 +107,13 @@ class OccupancyGrid(nn.Module):
 
     def occupied_above(self, opacity_threshold: float, step_size: float) -> Bool[Tensor, "levels r r r"]:
         """Cells of which a step is at least this opaque. Cells as dense as the mean always count, so a grid can never be empty."""
-        density = -torch.log1p(torch.tensor(-opacity_threshold, device=self.densities.device)) / step_size
-        return self.densities >= torch.minimum(density, self.densities.mean())
+        density = -math.log1p(-opacity_threshold) / step_size
+        return self.densities >= self.densities.mean().clamp(max=density)
 
     def _next_warmup_cells(self, step: int) -> Int[Tensor, "n"]:
         """The next slice of all cells, so that the slices of the warm-up visit each once."""
         n_updates = -(-self.config.warmup_steps // self.config.update_every)
-        return self.warmup_order.chunk(n_updates)[min(step // self.config.update_every, n_updates - 1)].long()
+        return self.warmup_order.tensor_split(n_updates)[step // self.config.update_every].long()
 
     def _sample_cells(self) -> Int[Tensor, "n"]:
         """Random cells, half of them occupied ones (without asking the device how many there are)."""

@@ -13,7 +13,7 @@ _MIN_RAYS = 64
 class RayBudget:
     """Follows the samples a ray has and says how many rays make up the budget.
 
-    The count is read from the device one call late, through a copy that is then long finished: nothing waits.
+    The count is read from the device one call late, and only if the copy has finished by then: nothing waits.
 
     Args:
         samples_per_batch: the budget.
@@ -24,23 +24,29 @@ class RayBudget:
         self.samples_per_batch = samples_per_batch
         self.max_rays = max_rays
         self._n_rays: float | None = None
-        self._pending: tuple[Tensor, int] | None = None
+        self._pending: tuple[Tensor, int, torch.cuda.Event | None] | None = None
 
     def observe(self, num_samples_per_ray: Tensor) -> None:
         """Starts to read the samples of a batch; ``num_samples_per_ray`` is (n_rays,)."""
         total = num_samples_per_ray.sum(dtype=torch.int64).to("cpu", non_blocking=True)
-        self._pending = (total, len(num_samples_per_ray))
+        copied = None
+        if num_samples_per_ray.is_cuda:
+            copied = torch.cuda.Event()
+            copied.record()
+        self._pending = (total, len(num_samples_per_ray), copied)
 
     def rays(self, current: int) -> int:
-        """Rays for the next batch, from the batches observed so far.
+        """Rays for the next batch, from the batches observed so far; even, as nerfstudio's pixel samplers want it.
 
         Args:
             current: rays of the batches until now.
         """
         if self._pending is None:
             return current
-        total, n_rays = self._pending
+        total, n_rays, copied = self._pending
+        if copied is not None and not copied.query():
+            return current
         wanted = self.samples_per_batch * n_rays / max(int(total), 1)
         self._n_rays = wanted if self._n_rays is None else _MEMORY * self._n_rays + (1 - _MEMORY) * wanted
         self._n_rays = min(max(self._n_rays, _MIN_RAYS), self.max_rays)
-        return round(self._n_rays)
+        return max(2 * int(self._n_rays / 2), 2)

@@ -9,6 +9,7 @@ from nerfstudio.data.scene_box import SceneBox
 from PIL import Image
 
 from nerf_plugins.data.checks import check_dataparser_outputs, check_poses, is_inside_box
+from nerf_plugins.data.datamanager import NerfDataManagerConfig
 from nerf_plugins.data.dataset import CheckedDataset
 from nerf_plugins.data.pixel_sampler import CentreCropPixelSampler, CentreCropPixelSamplerConfig
 from nerf_plugins.errors import InputError
@@ -118,3 +119,37 @@ def test_later_and_in_evaluation_the_whole_image_is_sampled(step: int | None):
 def test_bad_crop_is_named():
     with pytest.raises(InputError, match="crop_fraction"):
         CentreCropPixelSamplerConfig(crop_fraction=0.0)
+
+
+def test_a_mix_of_rgb_and_rgba_images_gets_alpha_everywhere(tmp_path: Path):
+    outputs = make_outputs(tmp_path)
+    Image.fromarray(np.full((6, 8, 3), 255, np.uint8)).save(outputs.image_filenames[1])
+    dataset = CheckedDataset(outputs, keep_alpha=True)
+    assert [dataset[i]["image"].shape[-1] for i in range(2)] == [4, 4]
+    assert (dataset[1]["image"][..., 3] == 1).all()
+
+
+def test_without_keep_alpha_images_are_blended_by_nerfstudio(tmp_path: Path):
+    outputs = make_outputs(tmp_path)
+    outputs.alpha_color = torch.ones(3)
+    image = CheckedDataset(outputs)[0]["image"]
+    assert image.shape[-1] == 3
+    assert image[0, 0, 0].item() == pytest.approx(128 / 255 * 128 / 255 + 127 / 255)
+
+
+def test_rgb_images_stay_rgb(tmp_path: Path):
+    outputs = make_outputs(tmp_path)
+    for name in outputs.image_filenames:
+        Image.fromarray(np.full((6, 8, 3), 255, np.uint8)).save(name)
+    assert CheckedDataset(outputs, keep_alpha=True)[0]["image"].shape[-1] == 3
+
+
+def test_rendering_a_camera_path_needs_no_images(tmp_path: Path):
+    outputs = make_outputs(tmp_path)
+    outputs.image_filenames[1].unlink()
+    check_dataparser_outputs(outputs, "train", opens_images=False)
+
+
+def test_patches_are_refused():
+    with pytest.raises(InputError, match="patch_size 8"):
+        NerfDataManagerConfig(patch_size=8)

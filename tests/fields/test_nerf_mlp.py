@@ -115,7 +115,7 @@ def test_tcnn_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch):
         NeRFMLP(NeRFMLPConfig(implementation="tcnn"))
 
 
-@pytest.mark.parametrize("options", [{"D": 0}, {"skips": (7,)}, {"skips": (-1,)}])
+@pytest.mark.parametrize("options", [{"D": 0}, {"skips": (7,)}, {"skips": (-1,)}, {"skips": (4, 4)}])
 def test_bad_options_are_refused(options: dict):
     with pytest.raises(InputError, match="field"):
         NeRFMLPConfig(**options)

@@ -233,6 +233,15 @@ def test_same_seed_same_numbers():
     assert float(run()) == float(run())
 
 
+def test_viewer_controls_take_every_allowed_value():
+    occupancy = OccupancySamplerConfig(grid=OccupancyGridConfig(opacity_threshold=0.9), steps_per_diagonal=4096)
+    box = SceneBox(aabb=torch.tensor([[-1.0] * 3, [1.0] * 3]))
+    config = NerfModelConfig(field=SMALL_FIELD, occupancy=occupancy, early_stop_eps=0.5)
+    model = config.setup(scene_box=box, num_train_data=3)
+    for slider in (model.viewer_steps, model.viewer_threshold, model.viewer_early_stop):
+        assert slider.min <= slider.value <= slider.max
+
+
 def test_state_dict_holds_the_grid():
     model, other = make_model(), make_model()
     model.sampler.grid.densities.uniform_()

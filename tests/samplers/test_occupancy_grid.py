@@ -41,6 +41,13 @@ def test_warmup_visits_every_cell_exactly_once():
     assert (grid.densities == 1.0).all()
 
 
+@pytest.mark.parametrize(("resolution", "update_every", "warmup_steps"), [(3, 16, 128), (8, 1, 500), (2, 1, 20)])
+def test_a_warmup_of_many_slices_visits_every_cell(resolution: int, update_every: int, warmup_steps: int):
+    grid = make_grid(resolution=resolution, update_every=update_every, warmup_steps=warmup_steps)
+    train(grid, lambda p: torch.ones(len(p)), last=warmup_steps)
+    assert (grid.densities == 1.0).all()
+
+
 def test_positions_lie_in_their_cells():
     grid = make_grid(levels=3)
     cells = torch.arange(grid.densities.numel())

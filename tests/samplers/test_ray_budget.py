@@ -11,7 +11,11 @@ def follow(budget: RayBudget, samples_per_ray: int, steps: int, n_rays: int = 25
 
 
 def test_rays_times_samples_is_the_budget():
-    assert abs(follow(RayBudget(10_000, 100_000), 20, 50) - 500) <= 1
+    assert abs(follow(RayBudget(10_000, 100_000), 20, 50) - 500) <= 2
+
+
+def test_the_number_is_even_as_pixel_samplers_of_mixed_sizes_want_it():
+    assert all(follow(RayBudget(10_000, 4096), samples, 1) % 2 == 0 for samples in range(7, 60))
 
 
 def test_before_anything_was_observed_the_number_stays():
