@@ -147,7 +147,8 @@ def bench_nerfacc(problem: Problem, options: Options) -> dict[str, float]:
         return rgb.sum() + accumulation.sum()
 
     def backward() -> None:
-        sigmas.requires_grad_(), rgbs.requires_grad_()
+        for values in (sigmas, rgbs):
+            values.requires_grad_()
         torch.autograd.grad(render(), (sigmas, rgbs))
 
     with torch.no_grad():

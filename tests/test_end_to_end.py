@@ -45,7 +45,7 @@ def train(workspace: Path, timestamp: str, *options: str) -> subprocess.Complete
         "demo-data",
         "--data",
         str(workspace / "demo"),
-        "--resolution=24",
+        "--resolution=32",
         "--num-train=8",
         "--num-val=1",
         "--num-test=2",

@@ -105,7 +105,7 @@ class Box(Shape):
 
     def support(self, n: Array) -> Array:
         """See `Shape`."""
-        return np.abs(n) @ np.asarray(self.half)
+        return np.abs(n) @ np.asarray(self.half, np.float64)
 
     @property
     def radius_of_bounds(self) -> float:

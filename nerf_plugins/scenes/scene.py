@@ -40,7 +40,7 @@ class Placed:
 
     def to_local(self, p: Array) -> Array:
         """Points `(..., 3)` in the shape's frame, `Rᵀ (p - position)`."""
-        return (p - np.asarray(self.position)) @ np.asarray(self.rotation)
+        return (p - np.asarray(self.position)) @ np.asarray(self.rotation, np.float64)
 
     def sdf(self, p: Array) -> Array:
         """Exact signed distance `(...,)`."""
