@@ -54,7 +54,8 @@ def march_with_nerfacc(
         step_size=step_size,
         cone_angle=cone_angle,
     )
-    assert samples.ray_indices is not None and samples.packed_info is not None
+    assert samples.ray_indices is not None
+    assert samples.packed_info is not None
     return PackedSamples(
         ray_indices=samples.ray_indices.int(),
         t_starts=intervals.vals[intervals.is_left],
