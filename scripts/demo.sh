@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Trains vanilla-nerf-custom on the built-in scene, evaluates it and renders an orbit, on the GPU or else on the CPU.
-# No data set is needed. STEPS=10000 RESOLUTION=200 scripts/demo.sh is a longer run; arguments go to ns-train.
+# No data set is needed. STEPS=10000 SAMPLES=400 RESOLUTION=200 scripts/demo.sh is a longer run; arguments go to ns-train.
 set -euo pipefail
 
-STEPS="${STEPS:-3000}"          # training steps
+STEPS="${STEPS:-5000}"          # training steps
+SAMPLES="${SAMPLES:-200}"       # steps of a ray along the diagonal of the scene; enough for pixels of this size
 RESOLUTION="${RESOLUTION:-100}" # width and height of the pictures, in pixels
 FRAMES="${FRAMES:-48}"          # pictures of the orbit
 
@@ -22,7 +23,7 @@ begin=$SECONDS
 step "1/3 training: $STEPS steps, $RESOLUTION x $RESOLUTION pixels"
 ns-train "$method" --output-dir outputs --experiment-name demo --timestamp "$timestamp" --vis tensorboard \
   --max-num-iterations "$STEPS" --steps-per-eval-batch "$STEPS" --steps-per-eval-image "$STEPS" \
-  --optimizers.fields.scheduler.max-steps "$STEPS" \
+  --optimizers.fields.scheduler.max-steps "$STEPS" --pipeline.model.occupancy.steps-per-diagonal "$SAMPLES" \
   "$@" demo-data --resolution "$RESOLUTION" </dev/null
 
 step "2/3 evaluation on the test views"
