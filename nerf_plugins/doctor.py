@@ -171,7 +171,7 @@ def probe_nerfacc(name: str) -> Finding:
 
     version = importlib.metadata.version("nerfacc")
     if not torch.cuda.is_available():
-        advice = "nothing to do: our methods do not use it, and nerfstudio's own that do need CUDA"
+        advice = "nothing to do: our methods use it only where asked (marcher nerfacc), and nerfstudio's own that do need CUDA"
         return Finding(name, "missing", f"{version}, its kernels need a CUDA device", advice)
     folder = Path(next(iter(spec.submodule_search_locations)))
     if any(folder.glob("csrc*.so")) or any(folder.glob("csrc*.pyd")):
