@@ -3,7 +3,7 @@
 # No data set is needed. STEPS=10000 SAMPLES=400 RESOLUTION=200 scripts/demo.sh is a longer run; arguments go to ns-train.
 set -euo pipefail
 
-STEPS="${STEPS:-5000}"          # training steps
+STEPS="${STEPS:-6500}"          # training steps
 SAMPLES="${SAMPLES:-200}"       # steps of a ray along the diagonal of the scene; enough for pixels of this size
 RESOLUTION="${RESOLUTION:-100}" # width and height of the pictures, in pixels
 FRAMES="${FRAMES:-48}"          # pictures of the orbit
