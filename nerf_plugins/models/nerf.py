@@ -227,8 +227,7 @@ class NerfModel(Model):
         """(n, 3): random per ray in training, unless configured; the viewer's choice or the dataset's in pictures."""
         if self.training and self.config.background_color in ("auto", "random"):
             return torch.rand_like(rays.origins)
-        override = renderers.BACKGROUND_COLOR_OVERRIDE
-        color = self.picture_background if self.training or override is None else override
+        color = self.picture_background if self.training else self._background_of_pictures()
         return color.to(rays.origins).expand_as(rays.origins)
 
     def _describe(self, rendered: Composited, rays: Rays, background: Tensor) -> dict[str, Tensor]:
