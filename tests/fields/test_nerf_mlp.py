@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from nerf_plugins.errors import InputError
-from nerf_plugins.fields.nerf_mlp import NeRFMLP, NeRFMLPConfig, encode
+from nerf_plugins.fields.encoding import encode
+from nerf_plugins.fields.nerf_mlp import NeRFMLP, NeRFMLPConfig
 from nerf_plugins.fields.precision import resolve_precision
 
 

@@ -223,7 +223,7 @@ def test_same_seed_same_numbers():
         model = make_model().train()
         optimizer = torch.optim.Adam(model.get_param_groups()["fields"], lr=1e-3)
         for step in range(5):
-            model.sampler.update(step, model._density)
+            model.sampler.update(step, model.grid_density)
             loss = sum(model.get_loss_dict(model(make_bundle()), rgba_batch()).values())
             optimizer.zero_grad()
             loss.backward()

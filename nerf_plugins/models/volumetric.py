@@ -1,0 +1,201 @@
+"""What all models here share: the space rays are marched in, background, grid updates, metrics, pictures, viewer controls."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
+from nerfstudio.model_components import renderers
+from nerfstudio.models.base_model import Model, ModelConfig
+from nerfstudio.utils import colormaps
+from nerfstudio.utils.colors import get_color
+from nerfstudio.viewer.viewer_elements import ViewerSlider
+from torch import Tensor
+
+from nerf_plugins.errors import InputError
+from nerf_plugins.implicit import ImplicitSurface
+from nerf_plugins.models.metrics import image_metrics, psnr
+from nerf_plugins.ops import Composited, PackedSamples, blend_background
+from nerf_plugins.samplers.occupancy import OccupancySampler, OccupancySamplerConfig
+from nerf_plugins.samplers.ray_budget import RayBudget
+from nerf_plugins.spaces import Rays, SpaceKind, make_space
+
+
+@dataclass
+class VolumetricModelConfig(ModelConfig):
+    """What the models share"""
+
+    space: Literal["auto", "box", "contracted", "ndc"] = "auto"
+    """Where rays are marched. box: the scene box. contracted: the world around it too. ndc: device coordinates, for forward-facing
+    scenes. auto: ndc if the dataparser asks for it, contracted if most cameras stand in the scene box, else box."""
+    near_plane: float = 0.05
+    """Where rays start, in world units (not in ndc)."""
+    far_plane: float = 1e3
+    """Where rays end, in world units (not in ndc)."""
+    background_color: Literal["auto", "random", "white", "black"] = "auto"
+    """What is behind the scene. auto and random: another colour for each training ray; pictures have the dataparser's alpha colour,
+    or black."""
+    early_stop_eps: float = 1e-4
+    """Samples behind which less than this much light passes are left out of pictures; 0 for none."""
+    enable_collider: bool = False
+    """Not used: near and far come from the planes above, the scene box and the viewer's crop."""
+    collider_params: dict[str, float] | None = None
+    """Not used."""
+    eval_num_rays_per_chunk: int = 16384
+    """Rays of a picture that are marched at once. The network sees bounded pieces of them, whatever this is."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.near_plane < self.far_plane:
+            raise InputError(f"near_plane must be >= 0 and below far_plane, got {self.near_plane} and {self.far_plane}")
+        if not 0 <= self.early_stop_eps < 1:
+            raise InputError(f"early_stop_eps must be in [0, 1), got {self.early_stop_eps}")
+
+
+class VolumetricModel(Model):
+    """A model that renders rays by compositing samples. Needs nothing of nerfstudio's but the base class, so it can be built from a
+    bare config on any device.
+    """
+
+    config: VolumetricModelConfig
+    picture_background: Tensor
+    ray_budget: RayBudget | None = None
+    """Set where the number of rays follows their samples."""
+
+    def populate_modules(self) -> None:
+        """Builds the space and what is behind the scene; a subclass adds its fields, sampler and viewer controls."""
+        super().populate_modules()
+        metadata = self.kwargs.get("metadata") or {}
+        self.space = make_space(self._space_kind(metadata), self.scene_box.aabb, metadata.get("ndc"))
+        self.register_buffer("picture_background", self._picture_background(metadata).clone(), persistent=False)
+        # nerfstudio's tools expect a model to have one.
+        self.renderer_rgb = renderers.RGBRenderer(background_color=self.picture_background)
+        self.viewer_early_stop = ViewerSlider(
+            "Early stop",
+            self.config.early_stop_eps,
+            0.0,
+            max(0.1, self.config.early_stop_eps),
+            0.0001,
+            hint="Light below which a ray is cut off",
+        )
+
+    @property
+    def occupancy_sampler(self) -> OccupancySampler | None:
+        """The sampler whose grid is to be kept up to date, where there is one."""
+        return None
+
+    @abstractmethod
+    def grid_density(self, positions: Tensor) -> Tensor:
+        """Densities (n,) at positions (n, 3) in the space, for the grid."""
+
+    @abstractmethod
+    def implicit_surface(self) -> ImplicitSurface:
+        """The surface that the model has learnt."""
+
+    def _space_kind(self, metadata: dict[str, Any]) -> SpaceKind:
+        if self.config.space != "auto":
+            return self.config.space
+        if "ndc" in metadata:
+            return "ndc"
+        return "contracted" if metadata.get("cameras_inside_box") else "box"
+
+    def _picture_background(self, metadata: dict[str, Any]) -> Tensor:
+        if self.config.background_color in ("white", "black"):
+            return get_color(self.config.background_color)
+        alpha_color = metadata.get("alpha_color")
+        return get_color("black") if alpha_color is None else torch.tensor(alpha_color)
+
+    def _make_ray_budget(self, config: OccupancySamplerConfig) -> RayBudget | None:
+        budget = config.samples_per_batch
+        return None if budget is None else RayBudget(budget, config.max_rays_per_batch)
+
+    def get_training_callbacks(self, attributes: TrainingCallbackAttributes) -> list[TrainingCallback]:
+        """Before each step: updates the occupancy grid, and lets the number of rays follow the budget of samples."""
+        sampler = self.occupancy_sampler
+        if sampler is None:
+            return []
+        datamanager = attributes.pipeline.datamanager if attributes.pipeline is not None else None
+        pixel_sampler = getattr(datamanager, "train_pixel_sampler", None)
+
+        def before_step(step: int) -> None:
+            sampler.update(step, self.grid_density)
+            if self.ray_budget is not None and pixel_sampler is not None:
+                pixel_sampler.set_num_rays_per_batch(self.ray_budget.rays(pixel_sampler.num_rays_per_batch))
+
+        return [
+            TrainingCallback([TrainingCallbackLocation.BEFORE_TRAIN_ITERATION], before_step, update_every_num_iters=1)
+        ]
+
+    def update_to_step(self, step: int) -> None:
+        """Called when a checkpoint of this step is loaded."""
+        if self.occupancy_sampler is not None:
+            self.occupancy_sampler.set_step(step)
+
+    def _rays(self, ray_bundle: Any) -> Rays:
+        return self.space.rays(ray_bundle, self.config.near_plane, self.config.far_plane)
+
+    def _background(self, rays: Rays) -> Tensor:
+        """(n, 3): random per ray in training, unless configured; the viewer's choice or the dataset's in pictures."""
+        if self.training and self.config.background_color in ("auto", "random"):
+            return torch.rand_like(rays.origins)
+        color = self.picture_background if self.training else self._background_of_pictures()
+        return color.to(rays.origins).expand_as(rays.origins)
+
+    def _describe(self, rendered: Composited, rays: Rays, background: Tensor) -> dict[str, Tensor]:
+        return {
+            "rgb": blend_background(rendered.rgb, rendered.accumulation, background),
+            "accumulation": rendered.accumulation[:, None],
+            "depth": self.space.distances(rays, rendered.depth)[:, None],
+        }
+
+    def _training_outputs(self, background: Tensor, samples: PackedSamples) -> dict[str, Tensor]:
+        return {
+            "background": background,
+            "num_samples_per_ray": samples.packed_info[:, 1],
+            "n_dropped_rays": samples.n_dropped_rays,
+        }
+
+    def _target(self, image: Tensor, background: Tensor) -> Tensor:
+        """The image as seen over a background: RGBA is blended, RGB stays."""
+        image = image.to(self.device)
+        if image.shape[-1] == 3:
+            return image
+        return image[..., :3] * image[..., 3:] + background * (1.0 - image[..., 3:])
+
+    @torch.no_grad()
+    def get_metrics_dict(self, outputs: dict[str, Tensor], batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """PSNR of the batch; in training samples per ray, rays dropped, share of the grid that is occupied."""
+        background = outputs.get("background", self.picture_background)
+        metrics = {"psnr": psnr(outputs["rgb"], self._target(batch["image"], background))}
+        if "num_samples_per_ray" in outputs:
+            metrics["samples_per_ray"] = outputs["num_samples_per_ray"].float().mean()
+            metrics["dropped_rays"] = outputs["n_dropped_rays"].float()
+        if self.occupancy_sampler is not None:
+            metrics["occupied_fraction"] = self.occupancy_sampler.grid.fraction_occupied
+        return metrics
+
+    def get_image_metrics_and_images(
+        self, outputs: dict[str, Tensor], batch: dict[str, Tensor]
+    ) -> tuple[dict[str, float], dict[str, Tensor]]:
+        """PSNR, SSIM, LPIPS (where it can be had); image beside render, accumulation, depth."""
+        rgb = outputs["rgb"]
+        image = self._target(batch["image"], self._background_of_pictures()).to(rgb.device)
+        images = {
+            "img": torch.cat([image, rgb], dim=1),
+            "accumulation": colormaps.apply_colormap(outputs["accumulation"]),
+            "depth": colormaps.apply_depth_colormap(outputs["depth"], accumulation=outputs["accumulation"]),
+        }
+        return image_metrics(image, rgb), images
+
+    def _background_of_pictures(self) -> Tensor:
+        override = renderers.BACKGROUND_COLOR_OVERRIDE
+        return (self.picture_background if override is None else override).to(self.device)
+
+    def get_rgba_image(self, outputs: dict[str, Tensor], output_name: str = "rgb") -> Tensor:
+        """(h, w, 4): colour without the background (not premultiplied) and the true alpha."""
+        accumulation = outputs[output_name.replace("rgb", "accumulation")]
+        background = self._background_of_pictures().to(accumulation.device)
+        rgb = (outputs[output_name] - (1.0 - accumulation) * background) / accumulation.clamp(min=1e-6)
+        return torch.cat([rgb.clamp(0.0, 1.0) * (accumulation > 1e-6), accumulation], dim=-1)
