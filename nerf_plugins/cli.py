@@ -1,12 +1,14 @@
 """The ``nerf-plugins`` command. A subcommand is a function that returns the exit code and imports what it needs."""
 
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import tyro
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.export.options import MeshOptions
 
 
 def doctor(as_json: Annotated[bool, tyro.conf.arg(name="json")] = False) -> int:
@@ -27,7 +29,18 @@ def doctor(as_json: Annotated[bool, tyro.conf.arg(name="json")] = False) -> int:
     return 0 if report.can_run else 1
 
 
-COMMANDS: dict[str, Callable[..., int]] = {"doctor": doctor}
+def mesh(options: Annotated[MeshOptions, tyro.conf.arg(name="")]) -> int:
+    """Write the surface that a trained model has learnt as a mesh, in the input data's world units."""
+    warnings.simplefilter("ignore", FutureWarning)  # of nerfstudio's and torch's imports, nothing the user can mend
+
+    from nerf_plugins.export.checkpoint import export_mesh
+
+    for path in export_mesh(options):
+        print(path)
+    return 0
+
+
+COMMANDS: dict[str, Callable[..., int]] = {"doctor": doctor, "mesh": mesh}
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -18,6 +18,9 @@ from nerf_plugins.errors import InputError
 class CheckedDataset(InputDataset):
     """Reads images as nerfstudio does; a broken one, or one of another size than its camera, is named.
 
+    A dataparser whose alpha channels are files of their own lists these as ``metadata["alpha_filenames"]``, one for each image: grey,
+    0 where nothing of the scene is. They take the place of the images' own alpha.
+
     Args:
         dataparser_outputs: the images and cameras.
         scale_factor: of the images' size.
@@ -30,7 +33,10 @@ class CheckedDataset(InputDataset):
         if keep_alpha:
             dataparser_outputs = replace(dataparser_outputs, alpha_color=None)
         super().__init__(dataparser_outputs, scale_factor)
-        self.has_alpha = keep_alpha and any(_has_alpha(name) for name in dataparser_outputs.image_filenames)
+        self.alpha_filenames: list[Path] | None = self.metadata.get("alpha_filenames")
+        self.has_alpha = keep_alpha and (
+            self.alpha_filenames is not None or any(_has_alpha(name) for name in dataparser_outputs.image_filenames)
+        )
 
     def get_image_float32(self, image_idx: int) -> Tensor:
         """The image, (H, W, 3 or 4) in [0, 1]."""
@@ -57,7 +63,27 @@ class CheckedDataset(InputDataset):
                 f"image {name} has {image.shape[1]}x{image.shape[0]} pixels, but its camera {wanted[0]}x{wanted[1]}: "
                 "all images of this dataset must have the size that the dataparser expects"
             )
-        return image
+        return image if self.alpha_filenames is None else self._with_alpha(image, self.alpha_filenames[image_idx])
+
+    def get_alpha(self, image_idx: int) -> np.ndarray | None:
+        """The image's alpha channel, (H, W) uint8, if it has one."""
+        image = self.get_numpy_image(image_idx)
+        return image[..., 3] if image.shape[-1] == 4 else None
+
+    def _with_alpha(self, image: np.ndarray, name: Path) -> np.ndarray:
+        height, width = image.shape[:2]
+        try:
+            with Image.open(name) as file:
+                grey = file.convert("L")
+        except (OSError, SyntaxError, ValueError) as e:
+            raise InputError(f"mask {name} cannot be read ({e}): replace it") from e
+        if self.scale_factor != 1.0:
+            grey = grey.resize((width, height), resample=Image.Resampling.BILINEAR)
+        if grey.size != (width, height):
+            raise InputError(
+                f"mask {name} has {grey.width}x{grey.height} pixels, but its image {width}x{height}: both must have one size"
+            )
+        return np.concatenate([image[..., :3], np.asarray(grey)[..., None]], axis=-1)
 
 
 def _has_alpha(name: Path) -> bool:

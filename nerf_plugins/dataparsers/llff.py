@@ -26,8 +26,15 @@ import torch
 from nerfstudio.cameras.cameras import Cameras, CameraType
 from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
 from nerfstudio.data.scene_box import SceneBox
-from PIL import Image
 
+from nerf_plugins.dataparsers.images import (
+    check_holdout,
+    check_readable,
+    common_size,
+    image_size,
+    list_images,
+    split_indices,
+)
 from nerf_plugins.errors import InputError
 
 Array = npt.NDArray[np.floating]
@@ -38,7 +45,6 @@ BOUNDS_FACTOR = 0.75
 """The nearest depth of the capture becomes 1 over this: the paper's `bd_factor`."""
 COMFORTABLE_SIZE = 1600
 """Without `downscale_factor` the images are not to be larger than this, in pixels."""
-SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
 @dataclass
@@ -64,22 +70,21 @@ class LLFFDataParser(DataParser):
 
     def __init__(self, config: LLFFDataParserConfig):
         super().__init__(config=config)
-        if config.holdout_every < 2:
-            raise InputError(f"holdout_every {config.holdout_every}: give 2 or more; 8 holds out every 8th view.")
+        check_holdout(config.holdout_every)
 
     def _generate_dataparser_outputs(self, split: str = "train", **kwargs: Any) -> DataparserOutputs:
         data = self.config.data.expanduser()
         capture = read_poses_bounds(data / "poses_bounds.npy")
-        images = _list_images(_image_folder(data, self.config.downscale_factor))
+        images = list_images(_image_folder(data, self.config.downscale_factor))
         _check_count(images, capture, data)
-        width, height = _common_size(images)
+        width, height = common_size(images)
         fx, fy = _scaled_focal(capture, width, height, images[0])
         capture, transform, scale = normalise(capture)
         ndc = {"focal_x": fx / (0.5 * width), "focal_y": fy / (0.5 * height), "near": NEAR_PLANE}
         box = ndc_box(capture.poses, ndc)
         chosen = split_indices(len(images), self.config.holdout_every, split)
         for i in chosen:
-            _check_readable(images[i])
+            check_readable(images[i])
         cameras = Cameras(
             camera_to_worlds=torch.from_numpy(capture.poses[chosen].astype(np.float32)),
             fx=fx,
@@ -177,13 +182,6 @@ def ndc_box(poses: Array, ndc: dict[str, float]) -> Array:
     return np.stack([[*xy.min(axis=0), -1.0], [*xy.max(axis=0), 1.0]])
 
 
-def split_indices(count: int, holdout_every: int, split: str) -> list[int]:
-    """Indices of the views of a split, of `count` views; `val` and `test` are the same."""
-    if split not in ("train", "val", "test"):
-        raise InputError(f"split {split!r}: choose train, val or test.")
-    return [i for i in range(count) if (i % holdout_every == 0) != (split == "train")]
-
-
 def _load_rows(path: Path) -> Array:
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; --data must be the folder of an LLFF scene.")
@@ -227,7 +225,7 @@ def _image_folder(data: Path, factor: int | None) -> Path:
     if not present:
         raise InputError(f"{data}: there is {names}; put the images into one of them.")
     for folder in present.values():
-        if max(_size(_list_images(folder)[0])) <= COMFORTABLE_SIZE:
+        if max(image_size(list_images(folder)[0])) <= COMFORTABLE_SIZE:
             return folder
     return list(present.values())[-1]
 
@@ -242,13 +240,6 @@ def _is_factor(ending: str) -> bool:
     return ending == "" or (ending[0] == "_" and ending[1:].isdecimal())
 
 
-def _list_images(folder: Path) -> list[Path]:
-    images = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-    if not images:
-        raise InputError(f"{folder}: has no images; put {', '.join(SUFFIXES)} files there or remove the folder.")
-    return images
-
-
 def _check_count(images: list[Path], capture: Capture, data: Path) -> None:
     views = len(capture.poses)
     if len(images) != views:
@@ -256,18 +247,6 @@ def _check_count(images: list[Path], capture: Capture, data: Path) -> None:
             f"{images[0].parent}: {len(images)} images, but {data / 'poses_bounds.npy'} has {views} views; "
             "each view needs its image, in the order of the names."
         )
-
-
-def _common_size(images: list[Path]) -> tuple[int, int]:
-    """(width, height) of all images."""
-    sizes = [_size(path) for path in images]
-    for path, size in zip(images, sizes, strict=True):
-        if size != sizes[0]:
-            raise InputError(
-                f"{path}: is {size[0]}x{size[1]} pixels and {images[0].name} {sizes[0][0]}x{sizes[0][1]}; "
-                "all images must have one size."
-            )
-    return sizes[0]
 
 
 def _scaled_focal(capture: Capture, width: int, height: int, image: Path) -> tuple[float, float]:
@@ -289,24 +268,6 @@ def _check_forward_facing(d: Array, o: Array, near: float) -> None:
             f"poses_bounds.npy: view {bad[0]} looks away from the others or stands beyond the near plane; "
             "this dataparser is for captures that face one way."
         )
-
-
-def _size(path: Path) -> tuple[int, int]:
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except (OSError, SyntaxError, ValueError) as e:
-        raise InputError(f"{path}: not a readable image ({e}); replace it.") from e
-
-
-def _check_readable(path: Path) -> None:
-    """Decode the whole image once, JPEG at an eighth of its size, to find a truncated file now."""
-    try:
-        with Image.open(path) as image:
-            image.draft("RGB", (1, 1))
-            image.load()
-    except (OSError, SyntaxError, ValueError) as e:
-        raise InputError(f"{path}: the image is broken ({e}); replace it.") from e
 
 
 def _unit(v: Array, name: str) -> Array:

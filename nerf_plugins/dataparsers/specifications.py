@@ -7,6 +7,7 @@ from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 
 from nerf_plugins.dataparsers.demo import DemoDataParserConfig
 from nerf_plugins.dataparsers.llff import LLFFDataParserConfig
+from nerf_plugins.dataparsers.neus import NeusDataParserConfig
 
 demo_data = DataParserSpecification(
     config=DemoDataParserConfig(), description="A small analytic scene, rendered on first use; needs no --data."
@@ -15,4 +16,9 @@ demo_data = DataParserSpecification(
 llff_data = DataParserSpecification(
     config=LLFFDataParserConfig(),
     description="Forward-facing scenes in LLFF's layout (poses_bounds.npy, images_4, ...).",
+)
+
+neus_data = DataParserSpecification(
+    config=NeusDataParserConfig(),
+    description="Objects in the layout of NeuS and IDR (image/, mask/, cameras_sphere.npz): DTU, BlendedMVS.",
 )

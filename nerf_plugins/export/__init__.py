@@ -1,0 +1,1 @@
+"""Meshes of what a model has learnt: marching cubes, cleaning, files."""

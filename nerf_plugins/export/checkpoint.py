@@ -1,0 +1,110 @@
+"""`nerf-plugins mesh`: from the config.yml of a run to files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from nerfstudio.configs.method_configs import all_methods
+from nerfstudio.engine.trainer import TrainerConfig
+from nerfstudio.utils.eval_utils import eval_setup
+from nerfstudio.utils.rich_utils import CONSOLE
+from rich.progress import track
+
+from nerf_plugins.errors import InputError
+from nerf_plugins.export.masks import inside_masks
+from nerf_plugins.export.mesh import (
+    check_free,
+    color_vertices,
+    extract_mesh,
+    keep_vertices,
+    largest_component,
+    move_to_world,
+    write_mesh,
+)
+from nerf_plugins.export.options import MeshOptions
+from nerf_plugins.spaces import NDCSpace
+
+if TYPE_CHECKING:
+    from trimesh import Trimesh
+
+MAX_OUTSIDE = {"most": 0.5, "any": 0.0}
+"""The share of views that may have a point outside their masks."""
+
+
+def export_mesh(options: MeshOptions) -> list[Path]:
+    """Makes the mesh and writes its files.
+
+    Raises:
+        InputError: an option, the run, or the surface; nothing has been written then.
+    """
+    if options.resolution < 1:
+        raise InputError(f"resolution {options.resolution}: give 1 cell or more")
+    if options.mask_margin < 0:
+        raise InputError(f"mask_margin {options.mask_margin}: give 0 pixels or more")
+    if not options.formats:
+        raise InputError("formats: give one or more of ply, obj, glb")
+    check_run(options.load_config)
+    folder = options.output_dir or options.load_config.parent / "mesh"
+    paths = [folder / f"mesh.{ending}" for ending in dict.fromkeys(options.formats)]
+    for path in paths:
+        check_free(path)
+    _, pipeline, _, _ = eval_setup(options.load_config, test_mode="inference")
+    mesh = mesh_of(pipeline.model, pipeline.datamanager, options)
+    for path in paths:
+        write_mesh(mesh, path)
+    return paths
+
+
+def check_run(load_config: Path) -> None:
+    """Checks that a config.yml can be read, and that its method and checkpoint are there.
+
+    Raises:
+        InputError: naming what is not.
+    """
+    if not load_config.is_file():
+        raise InputError(f"--load-config {load_config}: there is no such file; give the config.yml of a run")
+    try:
+        config = yaml.load(load_config.read_text(encoding="utf-8"), Loader=yaml.Loader)
+    except (yaml.YAMLError, UnicodeDecodeError, ImportError, AttributeError, TypeError, ValueError) as e:
+        line = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
+        raise InputError(f"--load-config {load_config}: cannot be read ({line}); give the config.yml of a run") from e
+    if not isinstance(config, TrainerConfig) or config.method_name not in all_methods:
+        raise InputError(
+            f"--load-config {load_config}: is of no method that is installed; give the config.yml of a run"
+        )
+    checkpoints = config.get_checkpoint_dir()
+    if not any(checkpoints.glob("step-*.ckpt")):
+        raise InputError(
+            f"{checkpoints}: has no checkpoint; train first, and call this from the folder that the training was started in"
+        )
+
+
+def mesh_of(model: Any, datamanager: Any, options: MeshOptions) -> Trimesh:
+    """The mesh of a loaded pipeline's model, with colours, in the world units of its data manager's dataset."""
+    if not hasattr(model, "implicit_surface"):
+        raise InputError(f"a {type(model).__name__} offers no surface: meshes are made of this package's methods")
+    if isinstance(model.space, NDCSpace):
+        raise InputError(
+            "this model lives in normalised device coordinates (llff-data), which have no mesh in world units"
+        )
+    surface = model.implicit_surface()
+    mesh = extract_mesh(surface, options.resolution, track=_progress_bar)
+    if options.masks != "ignore":
+        dataset, share = datamanager.train_dataset, MAX_OUTSIDE[options.masks]
+        mesh = keep_vertices(mesh, inside_masks(mesh.vertices, dataset, share, options.mask_margin))
+    if options.largest_component:
+        mesh = largest_component(mesh)
+    color_vertices(mesh, surface)
+    outputs = datamanager.train_dataparser_outputs
+    move_to_world(mesh, outputs.dataparser_transform, outputs.dataparser_scale)
+    CONSOLE.print(
+        f"{len(mesh.vertices)} vertices, {len(mesh.faces)} triangles, {'closed' if mesh.is_watertight else 'open'}"
+    )
+    return mesh
+
+
+def _progress_bar(blocks: Sequence[Any]) -> Iterable[Any]:
+    return track(blocks, "Evaluating blocks", console=CONSOLE)

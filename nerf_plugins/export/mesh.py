@@ -1,0 +1,120 @@
+"""From a surface to a mesh: cleaning, vertex colours, world units, files.
+
+Meshes are `trimesh.Trimesh`; their vertex normals are the faces' around a vertex, weighted by angle.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nerf_plugins.errors import InputError
+from nerf_plugins.export.marching_cubes import Track, marching_cubes
+from nerf_plugins.implicit import ImplicitSurface
+
+if TYPE_CHECKING:
+    from trimesh import Trimesh
+
+_VERTICES_A_CALL = 1 << 16
+
+
+def extract_mesh(surface: ImplicitSurface, resolution: int, track: Track = iter) -> Trimesh:
+    """The surface in its scene's space, without colours. Arguments and errors are those of `marching_cubes`."""
+    from trimesh import Trimesh
+
+    vertices, faces = marching_cubes(surface, resolution, track=track)
+    return Trimesh(vertices, faces, process=False)
+
+
+def largest_component(mesh: Trimesh) -> Trimesh:
+    """The connected piece with the largest area."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    a, b = mesh.edges_unique.T
+    n = len(mesh.vertices)
+    _, label = connected_components(coo_matrix((np.ones(len(a), bool), (a, b)), shape=(n, n)), directed=False)
+    label_of_face = label[mesh.faces[:, 0]]
+    area = np.bincount(label_of_face, weights=mesh.area_faces)
+    return keep_faces(mesh, label_of_face == area.argmax())
+
+
+def keep_vertices(mesh: Trimesh, keep: npt.NDArray[np.bool_]) -> Trimesh:
+    """The faces all of whose corners are kept.
+
+    Raises:
+        InputError: there are none.
+    """
+    return keep_faces(mesh, keep[mesh.faces].all(axis=1))
+
+
+def keep_faces(mesh: Trimesh, keep: npt.NDArray[np.bool_]) -> Trimesh:
+    """The kept faces, and the vertices that these have.
+
+    Raises:
+        InputError: there are none.
+    """
+    from trimesh import Trimesh
+
+    if not keep.any():
+        raise InputError("cleaning leaves nothing of the mesh: leave it out, or train longer")
+    used, faces = np.unique(mesh.faces[keep], return_inverse=True)
+    return Trimesh(mesh.vertices[used], faces.reshape(-1, 3), process=False)
+
+
+def color_vertices(mesh: Trimesh, surface: ImplicitSurface) -> None:
+    """Gives the mesh, still in the scene's space, the colour that each vertex has when it is looked at against its normal."""
+    device = surface.aabb.device
+    positions = torch.from_numpy(np.asarray(mesh.vertices, dtype=np.float32)).to(device)
+    directions = -torch.from_numpy(np.asarray(mesh.vertex_normals, dtype=np.float32)).to(device)
+    parts = zip(positions.split(_VERTICES_A_CALL), directions.split(_VERTICES_A_CALL))
+    colors = torch.cat([surface.color(p, d).float().clamp(0.0, 1.0).cpu() for p, d in parts])
+    opaque = torch.cat([colors, torch.ones_like(colors[:, :1])], dim=1)
+    mesh.visual.vertex_colors = (255.0 * opaque).round().to(torch.uint8).numpy()  # type: ignore[union-attr]
+
+
+def move_to_world(mesh: Trimesh, transform: Float[Tensor, "3 4"], scale: float) -> None:
+    """Takes a mesh from the scene to the input data's world.
+
+    Args:
+        mesh: the mesh, changed in place.
+        transform: nerfstudio's `dataparser_transform` T, and
+        scale: its `dataparser_scale` s: `scene = s (T_R world + T_t)`.
+    """
+    to_scene = np.eye(4)
+    to_scene[:3] = scale * transform.double().cpu().numpy()
+    mesh.apply_transform(np.linalg.inv(to_scene))
+
+
+def write_mesh(mesh: Trimesh, path: Path) -> None:
+    """Writes a mesh with its colours and normals, in the format of the file's ending; the file is complete or not there.
+
+    Raises:
+        InputError: the file exists, or cannot be written.
+    """
+    check_free(path)
+    normals = {"ply": "vertex_normal", "obj": "include_normals", "glb": "include_normals"}[path.suffix[1:]]
+    part = path.with_name(f".{uuid4().hex[:12]}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        mesh.export(part, None, **{normals: True})
+        part.rename(path)
+    except OSError as e:
+        raise InputError(f"{path}: cannot be written ({e.strerror or e}); give another --output-dir") from e
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
+def check_free(path: Path) -> None:
+    """Refuse to overwrite a file."""
+    if path.exists():
+        raise InputError(f"{path} exists and is not overwritten: move it away or give another --output-dir")

@@ -1,0 +1,30 @@
+"""The options of `nerf-plugins mesh`; imports nothing, so that the command line is quick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Format = Literal["ply", "obj", "glb"]
+
+
+@dataclass(frozen=True)
+class MeshOptions:
+    """What to make a mesh of, and how."""
+
+    load_config: Path
+    """The config.yml of the run."""
+    output_dir: Path | None = None
+    """Folder for mesh.ply and so on. None: the folder mesh beside the config.yml. No file there is overwritten."""
+    resolution: int = 512
+    """Cells along the longest side of the scene box."""
+    formats: tuple[Format, ...] = ("ply",)
+    """Files to write; all have vertex colours and normals."""
+    largest_component: bool = False
+    """Keep only the connected piece with the largest area."""
+    masks: Literal["ignore", "most", "any"] = "ignore"
+    """Drop what lies outside the training images' masks (their alpha channel): in most of the views that have it in the image, or in any
+    of them."""
+    mask_margin: int = 3
+    """Pixels by which the masks are widened first."""

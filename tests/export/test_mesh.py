@@ -1,0 +1,89 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+
+from nerf_plugins.errors import InputError
+from nerf_plugins.export import mesh as meshes
+from tests.export.surfaces import sphere, two_spheres
+
+
+def facing_color(p, d):
+    """Red where it is seen from +x, that is, along -x."""
+    return torch.stack([-d[:, 0], torch.full_like(d[:, 0], 0.2), torch.zeros_like(d[:, 0])], dim=1)
+
+
+def test_the_largest_component_is_kept():
+    both = meshes.extract_mesh(two_spheres(), 40)
+    kept = meshes.largest_component(both)
+    assert kept.is_watertight
+    assert kept.volume == pytest.approx(4.0 / 3.0 * np.pi * 0.4**3, rel=0.03)
+    assert len(kept.vertices) == len(np.unique(kept.faces))
+
+
+def test_vertices_without_a_face_left_are_dropped():
+    m = meshes.extract_mesh(sphere(), 16)
+    half = meshes.keep_vertices(m, m.vertices[:, 2] > 0.0)
+    assert half.vertices[:, 2].min() > 0.0
+    assert half.area == pytest.approx(2.0 * np.pi * 0.49, rel=0.25)
+    with pytest.raises(InputError, match="leaves nothing"):
+        meshes.keep_vertices(m, m.vertices[:, 2] > 5.0)
+
+
+def test_colours_are_seen_against_the_normal():
+    surface = sphere(color=facing_color)
+    m = meshes.extract_mesh(surface, 24)
+    meshes.color_vertices(m, surface)
+    red = m.visual.vertex_colors[:, 0] / 255.0
+    np.testing.assert_allclose(red, np.clip(m.vertices[:, 0] / 0.7, 0.0, 1.0), atol=0.05)
+    assert (m.visual.vertex_colors[:, 1] == 51).all()
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_back_to_the_world(mirrored):
+    """scene = s (T_R world + T_t); a mirroring transform must not turn the mesh inside out."""
+    angle = 0.4
+    rotation = np.array([[np.cos(angle), -np.sin(angle), 0.0], [np.sin(angle), np.cos(angle), 0.0], [0.0, 0.0, 1.0]])
+    if mirrored:
+        rotation[:, 0] *= -1.0
+    shift, scale = np.array([1.0, 2.0, -3.0]), 0.01
+    m = meshes.extract_mesh(sphere(0.5, (0.2, 0.0, 0.1)), 32)
+    meshes.move_to_world(m, torch.from_numpy(np.concatenate([rotation, shift[:, None]], axis=1)), scale)
+    centre = np.linalg.inv(rotation) @ (np.array([0.2, 0.0, 0.1]) / scale - shift)
+    r = np.linalg.norm(m.vertices - centre, axis=1)
+    np.testing.assert_allclose(r, 50.0, atol=0.01)
+    assert m.volume == pytest.approx(4.0 / 3.0 * np.pi * 50.0**3, rel=0.02)
+
+
+@pytest.mark.parametrize(("ending", "normals"), [("ply", b"float nx"), ("obj", b"\nvn "), ("glb", b"NORMAL")])
+def test_files_have_geometry_colours_and_normals(tmp_path: Path, ending, normals):
+    surface = sphere(color=facing_color)
+    m = meshes.extract_mesh(surface, 16)
+    meshes.color_vertices(m, surface)
+    path = tmp_path / "new" / f"mesh.{ending}"
+    meshes.write_mesh(m, path)
+    back = trimesh.load(path, force="mesh", process=False)
+    assert back.faces.shape == m.faces.shape
+    np.testing.assert_allclose(np.sort(back.vertices[:, 0]), np.sort(m.vertices[:, 0]), atol=1e-5)
+    nearest = trimesh.proximity.closest_point(m, back.vertices)[0]
+    assert np.abs(nearest - back.vertices).max() < 1e-5
+    red = back.visual.vertex_colors[:, 0] / 255.0
+    np.testing.assert_allclose(red, np.clip(back.vertices[:, 0] / 0.7, 0.0, 1.0), atol=0.05)
+    assert normals in path.read_bytes()
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_nothing_is_overwritten(tmp_path: Path):
+    path = tmp_path / "mesh.ply"
+    path.write_text("mine")
+    with pytest.raises(InputError, match=r"mesh\.ply exists and is not overwritten"):
+        meshes.write_mesh(meshes.extract_mesh(sphere(), 8), path)
+    assert path.read_text() == "mine"
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        meshes.write_mesh(meshes.extract_mesh(sphere(), 8), tmp_path / "file" / "mesh.ply")
