@@ -197,7 +197,8 @@ def evaluate(pipeline: Any, options: Options, pictures: Path | None, method: str
         outputs = pipeline.model.get_outputs_for_camera(camera)
         synchronize()
         seconds.append(time.perf_counter() - start)
-        image, rgb = batch["image"][..., :3].to(outputs["rgb"].device), outputs["rgb"]
+        rgb = outputs["rgb"] if "rgb" in outputs else outputs["rgb_fine"]
+        image = batch["image"][..., :3].to(rgb.device)
         psnrs.append(float(-10 * torch.log10(torch.mean((image - rgb) ** 2))))
         if pictures is not None and i == min(chosen):
             save_picture(pictures / f"{method}.png", torch.cat([image, rgb], dim=1))

@@ -41,12 +41,12 @@ class NerfPipeline(VanillaPipeline):
 
     config: NerfPipelineConfig
 
-    def __init__(self, config: NerfPipelineConfig, device: str, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, config: NerfPipelineConfig, device: str | torch.device, *args: Any, **kwargs: Any) -> None:
         if torch.device(device).type == "cpu":
             keep_freed_memory()
         with one_line_errors():
             self._check_data_path(config)
-            super().__init__(config, device, *args, **kwargs)
+            super().__init__(config, str(device), *args, **kwargs)
 
     @staticmethod
     def _check_data_path(config: NerfPipelineConfig) -> None:

@@ -19,14 +19,16 @@ _ROWS_MULTIPLE = 1024
 def linear(x: Float[Tensor, "n width"], *layers: nn.Linear) -> tuple[Float[Tensor, "n _"], ...]:
     """Linear layers of one input as one product, in x's precision; x may carry zero columns at its end (see :func:`pad_columns`)."""
     widths = [layer.out_features for layer in layers]
-    product = _padded_product(
+    product = padded_product(
         x, torch.cat([layer.weight for layer in layers]), torch.cat([layer.bias for layer in layers])
     )
     return product.split([*widths, product.shape[-1] - sum(widths)], dim=-1)[: len(layers)]
 
 
-def _padded_product(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """``x @ weight.T + bias`` with zero columns up to the padded width."""
+def padded_product(
+    x: Float[Tensor, "n width"], weight: Float[Tensor, "width_out width_in"], bias: Float[Tensor, "width_out"]
+) -> Float[Tensor, "n padded_width_out"]:
+    """``x @ weight.T + bias`` in x's precision, with zero columns up to the padded width; x may carry zero columns at its end."""
     extra = padded(len(weight)) - len(weight)
     weight = F.pad(weight, (0, x.shape[-1] - weight.shape[1], 0, extra))
     return F.linear(x, weight.to(x.dtype), F.pad(bias, (0, extra)).to(x.dtype))
@@ -66,7 +68,7 @@ class LinearLayers(nn.Module):
         """(n, width_in or more) -> (n, width)."""
         for layer in self.layers:
             assert isinstance(layer, nn.Linear)
-            x = F.relu_(_padded_product(x, layer.weight, layer.bias))[:, : layer.out_features]
+            x = F.relu_(padded_product(x, layer.weight, layer.bias))[:, : layer.out_features]
         return x
 
 

@@ -26,11 +26,17 @@ def _pool() -> ThreadPoolExecutor:
 
 
 def _argument(value: Any) -> Any:
-    """Tensors become Warp array descriptors that share their memory; a float ``(n, 3)`` tensor an array of ``vec3``."""
+    """Tensors become Warp array descriptors that share their memory; a float ``(n, 3)`` tensor an array of ``vec3``, a pair (tensor,
+    dtype) an array of that dtype.
+    """
+    dtype = None
+    if isinstance(value, tuple):
+        value, dtype = value
     if not isinstance(value, Tensor):
         return value
-    dtype = None
-    if value.dtype == torch.float32 and value.ndim == 2 and value.shape[1] == 3:
+    if dtype is not None:
+        pass
+    elif value.dtype == torch.float32 and value.ndim == 2 and value.shape[1] == 3:
         dtype = wp.vec3
     elif value.dtype == torch.int32 and value.ndim == 2 and value.shape[1] == 2:
         dtype = wp.vec2i
@@ -39,7 +45,7 @@ def _argument(value: Any) -> Any:
     return wp.from_torch(value.detach(), dtype=dtype, requires_grad=False, return_ctype=True)
 
 
-def launch(kernel: Any, n_items: int, inputs: Sequence[Any], device: torch.device) -> None:
+def launch(kernel: Any, n_items: int, inputs: Sequence[Any], device: torch.device, n_pieces: int | None = None) -> None:
     """Runs ``kernel(first_item, *inputs)`` for ``n_items`` threads.
 
     Args:
@@ -47,6 +53,8 @@ def launch(kernel: Any, n_items: int, inputs: Sequence[Any], device: torch.devic
         n_items: number of threads; 0 launches nothing.
         inputs: contiguous tensors on ``device`` and Python scalars. The kernel writes into the tensors in place.
         device: where to run. On CUDA the launch is asynchronous, on torch's current stream.
+        n_pieces: into how many even pieces the threads share the launch on the CPU; a divisor of ``n_items`` keeps what writes to one
+            place in one piece. None: as many as pay.
     """
     if n_items == 0:
         return
@@ -56,8 +64,9 @@ def launch(kernel: Any, n_items: int, inputs: Sequence[Any], device: torch.devic
         wp.launch(kernel, dim=n_items, inputs=[0, *arguments], stream=stream)
         return
     n_threads = torch.get_num_threads()
-    n_pieces = min(n_threads * _PIECES_A_CORE, n_items // _MIN_ITEMS_A_PIECE) if n_threads > 1 else 1
-    if n_pieces < 2:
+    if n_pieces is None:
+        n_pieces = min(n_threads * _PIECES_A_CORE, n_items // _MIN_ITEMS_A_PIECE)
+    if n_pieces < 2 or n_threads < 2:
         wp.launch(kernel, dim=n_items, inputs=[0, *arguments], device="cpu")
         return
     edges = [n_items * i // n_pieces for i in range(n_pieces + 1)]

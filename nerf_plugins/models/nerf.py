@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from nerfstudio.cameras.rays import RayBundle
@@ -20,7 +20,7 @@ from nerf_plugins.models.volumetric import VolumetricModel, VolumetricModelConfi
 from nerf_plugins.ops import Composited, PackedSamples
 from nerf_plugins.samplers.hierarchical import HierarchicalSampler, HierarchicalSamplerConfig
 from nerf_plugins.samplers.occupancy import OccupancySampler, OccupancySamplerConfig
-from nerf_plugins.spaces import Rays
+from nerf_plugins.spaces import BoxSpace, Rays, SpaceKind, make_space
 
 # Positions a network call when the grid or a mesh asks for densities.
 _POSITIONS_A_CALL = 1 << 14
@@ -32,6 +32,9 @@ class NerfModelConfig(VolumetricModelConfig):
 
     _target: type = field(default_factory=lambda: NerfModel)
     """target class to instantiate"""
+    space: Literal["auto", "box", "contracted", "ndc"] = "auto"
+    """Where rays are marched. box: the scene box. contracted: the world around it too. ndc: device coordinates, for forward-facing
+    scenes. auto: ndc if the dataparser asks for it, contracted if most cameras stand in the scene box, else box."""
     sampler: Literal["occupancy", "hierarchical"] = "occupancy"
     """occupancy: march through a grid of what is occupied. hierarchical: the paper's coarse and fine networks."""
     occupancy: OccupancySamplerConfig = field(default_factory=OccupancySamplerConfig)
@@ -63,6 +66,17 @@ class NerfModel(VolumetricModel):
         self.sampler = OccupancySampler(self.config.occupancy, self.space)
         self.ray_budget = self._make_ray_budget(self.config.occupancy)
         self._add_viewer_controls(self.config.occupancy)
+
+    def make_space(self, metadata: dict[str, Any]) -> BoxSpace:
+        """The configured space, or the one that suits the dataset."""
+        return make_space(self._space_kind(metadata), self.scene_box.aabb, metadata.get("ndc"))
+
+    def _space_kind(self, metadata: dict[str, Any]) -> SpaceKind:
+        if self.config.space != "auto":
+            return self.config.space
+        if "ndc" in metadata:
+            return "ndc"
+        return "contracted" if metadata.get("cameras_inside_box") else "box"
 
     def _add_viewer_controls(self, config: OccupancySamplerConfig) -> None:
         self.viewer_steps = ViewerSlider(

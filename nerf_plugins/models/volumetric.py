@@ -21,16 +21,13 @@ from nerf_plugins.models.metrics import image_metrics, psnr
 from nerf_plugins.ops import Composited, PackedSamples, blend_background
 from nerf_plugins.samplers.occupancy import OccupancySampler, OccupancySamplerConfig
 from nerf_plugins.samplers.ray_budget import RayBudget
-from nerf_plugins.spaces import Rays, SpaceKind, make_space
+from nerf_plugins.spaces import BoxSpace, Rays
 
 
 @dataclass
 class VolumetricModelConfig(ModelConfig):
     """What the models share"""
 
-    space: Literal["auto", "box", "contracted", "ndc"] = "auto"
-    """Where rays are marched. box: the scene box. contracted: the world around it too. ndc: device coordinates, for forward-facing
-    scenes. auto: ndc if the dataparser asks for it, contracted if most cameras stand in the scene box, else box."""
     near_plane: float = 0.05
     """Where rays start, in world units (not in ndc)."""
     far_plane: float = 1e3
@@ -68,7 +65,7 @@ class VolumetricModel(Model):
         """Builds the space and what is behind the scene; a subclass adds its fields, sampler and viewer controls."""
         super().populate_modules()
         metadata = self.kwargs.get("metadata") or {}
-        self.space = make_space(self._space_kind(metadata), self.scene_box.aabb, metadata.get("ndc"))
+        self.space = self.make_space(metadata)
         self.register_buffer("picture_background", self._picture_background(metadata).clone(), persistent=False)
         # nerfstudio's tools expect a model to have one.
         self.renderer_rgb = renderers.RGBRenderer(background_color=self.picture_background)
@@ -87,19 +84,20 @@ class VolumetricModel(Model):
         return None
 
     @abstractmethod
+    def make_space(self, metadata: dict[str, Any]) -> BoxSpace:
+        """The space that rays are marched in.
+
+        Args:
+            metadata: of the training dataset.
+        """
+
+    @abstractmethod
     def grid_density(self, positions: Tensor) -> Tensor:
         """Densities (n,) at positions (n, 3) in the space, for the grid."""
 
     @abstractmethod
     def implicit_surface(self) -> ImplicitSurface:
         """The surface that the model has learnt."""
-
-    def _space_kind(self, metadata: dict[str, Any]) -> SpaceKind:
-        if self.config.space != "auto":
-            return self.config.space
-        if "ndc" in metadata:
-            return "ndc"
-        return "contracted" if metadata.get("cameras_inside_box") else "box"
 
     def _picture_background(self, metadata: dict[str, Any]) -> Tensor:
         if self.config.background_color in ("white", "black"):

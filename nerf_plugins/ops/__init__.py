@@ -1,7 +1,24 @@
 """Public stateless functions on torch tensors, on CUDA and CPU: arguments checked, gradients where they make sense."""
 
 from nerf_plugins.ops.composite import Composited, blend_background, composite
-from nerf_plugins.ops.march import PackedSamples, march_grid
+from nerf_plugins.ops.hash_encoding import HashLevels, hash_encode, hash_encode_backward, hash_levels
+from nerf_plugins.ops.march import march_grid
+from nerf_plugins.ops.packed import PackedSamples, pack_sections
 from nerf_plugins.ops.sample_pdf import sample_pdf
+from nerf_plugins.ops.sdf_opacity import anneal_slopes, sdf_optical_depths
 
-__all__ = ["Composited", "PackedSamples", "blend_background", "composite", "march_grid", "sample_pdf"]
+__all__ = [
+    "Composited",
+    "HashLevels",
+    "PackedSamples",
+    "anneal_slopes",
+    "blend_background",
+    "composite",
+    "hash_encode",
+    "hash_encode_backward",
+    "hash_levels",
+    "march_grid",
+    "pack_sections",
+    "sample_pdf",
+    "sdf_optical_depths",
+]

@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from nerf_plugins.ops._checks import require_count, require_positive, require_same_device, require_tensor
-
-_INT32_MAX = 2**31 - 1
-
-
-class PackedSamples(NamedTuple):
-    """The samples of a batch of rays, one ray after the other, each ray's in ascending ``t``."""
-
-    ray_indices: Int[Tensor, "n_samples"]
-    """Which ray each sample belongs to, int32. 0 in padding."""
-    t_starts: Float[Tensor, "n_samples"]
-    """Where each interval starts, in units of the ray's direction. 0 in padding."""
-    t_ends: Float[Tensor, "n_samples"]
-    """Where each interval ends."""
-    packed_info: Int[Tensor, "n_rays 2"]
-    """(start, count) of each ray's samples, int32. No ray refers to padding."""
-    n_dropped_rays: Int[Tensor, ""]
-    """Rays that had samples but no room in the buffer, int32, on the device."""
+from nerf_plugins.ops.packed import INT32_MAX, PackedSamples, allot
 
 
 @torch.no_grad()
@@ -96,7 +79,7 @@ def march_grid(
     max_step_size = require_positive("max_step_size", max_step_size, allow_inf=True)
     if max_step_size < step_size:
         raise ValueError(f"max_step_size must be >= step_size {step_size}, got {max_step_size}")
-    limit = require_count("max_samples_per_ray", max_samples_per_ray, _INT32_MAX)
+    limit = require_count("max_samples_per_ray", max_samples_per_ray, INT32_MAX)
     device = require_same_device(
         origins=origins, directions=directions, nears=nears, fars=fars, occupancy=occupancy, aabb=aabb, jitter=jitter
     )
@@ -108,29 +91,9 @@ def march_grid(
     rays = [origins, directions, nears, fars, jitter, occupancy, aabb, step_size, cone_angle, max_step_size]
     counts = torch.zeros(n_rays, dtype=torch.int32, device=device)
     launch(kernels.count_samples, n_rays, [*rays, limit, counts], device)
-    packed_info, n_samples, n_dropped_rays = _allot(counts, capacity)
+    packed_info, n_samples, n_dropped_rays = allot(counts, capacity)
     ray_indices = torch.zeros(n_samples, dtype=torch.int32, device=device)
     t_starts = torch.zeros(n_samples, dtype=torch.float32, device=device)
     t_ends = torch.zeros(n_samples, dtype=torch.float32, device=device)
     launch(kernels.write_samples, n_rays, [*rays, packed_info, ray_indices, t_starts, t_ends], device)
     return PackedSamples(ray_indices, t_starts, t_ends, packed_info, n_dropped_rays)
-
-
-def _allot(counts: Tensor, capacity: int | None) -> tuple[Tensor, int, Tensor]:
-    """Gives each ray its slots: packed_info, the length of the buffers, and how many rays found no room."""
-    ends = torch.cumsum(counts, 0)  # int64
-    starts = ends - counts
-    if capacity is None:
-        n_samples = int(ends[-1]) if len(ends) else 0
-        if n_samples > _INT32_MAX:
-            raise ValueError(
-                f"step_size gives {n_samples} samples, more than {_INT32_MAX}: take a larger one or fewer rays"
-            )
-        n_dropped_rays = counts.new_zeros(())
-    else:
-        n_samples = capacity
-        dropped = (ends > capacity) & (counts > 0)
-        n_dropped_rays = dropped.sum(dtype=torch.int32)
-        counts = counts.masked_fill(dropped, 0)
-        starts = starts.clamp(max=capacity)
-    return torch.stack([starts.int(), counts], dim=-1), n_samples, n_dropped_rays

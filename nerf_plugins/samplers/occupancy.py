@@ -88,10 +88,12 @@ class OccupancySampler(nn.Module):
             rays,
             self.step_size * self.coarseness,
             jitter=torch.rand_like(rays.nears),
-            capacity=self._capacity() if rays.origins.is_cuda else None,
+            capacity=self.capacity if rays.origins.is_cuda else None,
         )
 
-    def _capacity(self) -> int:
+    @property
+    def capacity(self) -> int:
+        """Room for samples in a training batch on CUDA."""
         if self.config.capacity is not None:
             return self.config.capacity
         return 1 << 20 if self.config.samples_per_batch is None else self.config.samples_per_batch * 5 // 4

@@ -1,0 +1,85 @@
+"""The multiresolution hash encoding as a module that owns its table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nerf_plugins.errors import InputError
+from nerf_plugins.ops import HashLevels, hash_encode, hash_encode_backward, hash_levels
+
+
+@dataclass
+class HashEncodingConfig:
+    """The multiresolution hash encoding."""
+
+    n_levels: int = 16
+    """Number of levels."""
+    base_resolution: int = 16
+    """Cells along the cube's side in the coarsest level."""
+    max_resolution: int = 2048
+    """Cells along the cube's side in the finest level."""
+    log2_table_size: int = 19
+    """Finer levels than fit into 2^this entries share them."""
+    n_features: Literal[1, 2, 4, 8] = 2
+    """Features of an entry."""
+    interpolation: Literal["linear", "smoothstep"] = "linear"
+    """smoothstep has a continuous gradient."""
+
+    def __post_init__(self) -> None:
+        if self.n_features not in (1, 2, 4, 8):
+            raise InputError(f"hash encoding: n_features must be 1, 2, 4 or 8, got {self.n_features}")
+        try:
+            self.levels()
+        except ValueError as e:
+            raise InputError(f"hash encoding: {e}") from e
+
+    def levels(self) -> HashLevels:
+        """How the levels lie in the table."""
+        return hash_levels(self.n_levels, self.base_resolution, self.max_resolution, self.log2_table_size)
+
+
+class HashEncoding(nn.Module):
+    """Features of positions in [-1, 1]^3, ``n_levels * n_features`` wide, from a learnt table (see :func:`ops.hash_encode`)."""
+
+    table: nn.Parameter
+    n_active_levels: int
+    """Finer levels than this give 0."""
+
+    def __init__(self, config: HashEncodingConfig) -> None:
+        super().__init__()
+        self.config = config
+        levels = config.levels()
+        for name, value in levels._asdict().items():
+            self.register_buffer(name, value, persistent=False)
+        self.table = nn.Parameter(torch.empty(int(levels.offsets[-1]), config.n_features).uniform_(-1e-4, 1e-4))
+        self.n_active_levels = config.n_levels
+
+    @property
+    def width(self) -> int:
+        """Number of features of a position."""
+        return self.config.n_levels * self.config.n_features
+
+    def forward(self, positions: Float[Tensor, "n 3"]) -> Float[Tensor, "n width"]:
+        """Features; differentiable in the table and the positions, twice."""
+        return hash_encode(self._unit(positions), self.table, self._levels(), **self._options())
+
+    def backward(self, positions: Float[Tensor, "n 3"], grad: Float[Tensor, "n width"]) -> Float[Tensor, "n 3"]:
+        """Gradient with respect to the positions, from that with respect to the features; itself differentiable."""
+        return 0.5 * hash_encode_backward(self._unit(positions), self.table, grad, self._levels(), **self._options())
+
+    def _unit(self, positions: Tensor) -> Tensor:
+        return 0.5 * positions + 0.5
+
+    def _levels(self) -> HashLevels:
+        return HashLevels(self.scales, self.resolutions, self.offsets)  # type: ignore[arg-type]
+
+    def _options(self) -> dict:
+        return {
+            "n_active_levels": self.n_active_levels,
+            "smoothstep": self.config.interpolation == "smoothstep",
+        }

@@ -1,0 +1,89 @@
+"""instant-ngp's radiance field: a hash encoding with two small networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from nerfstudio.field_components.activations import trunc_exp
+from nerfstudio.utils.math import components_from_spherical_harmonics
+from torch import Tensor, nn
+
+from nerf_plugins.errors import InputError
+from nerf_plugins.fields.hash_encoding import HashEncoding, HashEncodingConfig
+from nerf_plugins.fields.layers import LinearLayers, linear, pad_columns, pad_rows
+from nerf_plugins.fields.precision import Precision, resolve_precision
+from nerf_plugins.fields.radiance import RadianceField, RadianceFieldConfig
+
+
+@dataclass
+class NeRFHashConfig(RadianceFieldConfig):
+    """instant-ngp's field."""
+
+    _target: type = field(default_factory=lambda: NeRFHash)
+    """target class to instantiate"""
+    encoding: HashEncodingConfig = field(default_factory=HashEncodingConfig)
+    """The encoding of the position."""
+    width: int = 64
+    """Width of the hidden layers."""
+    feature_width: int = 15
+    """Numbers that the colour network gets from the density network, besides the density."""
+    color_layers: int = 2
+    """Hidden layers of the colour network."""
+    direction_degree: int = 4
+    """Degrees of spherical harmonics that encode the view direction, 1 to 5."""
+    density_bias: float = -1.0
+    """The density starts as about exp(this)."""
+    precision: Precision = "auto"
+    """Arithmetic of the layers. auto: bf16 where the device multiplies it faster, else fp32. The table is always fp32."""
+
+    def __post_init__(self) -> None:
+        for name in ("width", "feature_width", "color_layers"):
+            if getattr(self, name) < 1:
+                raise InputError(f"field: {name} must be >= 1, got {getattr(self, name)}")
+        if not 1 <= self.direction_degree <= 5:
+            raise InputError(f"field: direction_degree must be in [1, 5], got {self.direction_degree}")
+
+
+class NeRFHash(RadianceField):
+    """Density from the encoded position by one hidden layer, colour from its features and the direction by a few.
+
+    The density is exp of the network's output, whose gradient is clipped. Source: Müller et al., Instant Neural Graphics Primitives,
+    2022, section 5.4.
+    """
+
+    def __init__(self, config: NeRFHashConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoding = HashEncoding(config.encoding)
+        self.density_layer = LinearLayers(self.encoding.width, config.width, 1)
+        self.density_head = nn.Linear(config.width, 1)
+        self.feature_head = nn.Linear(config.width, config.feature_width)
+        self.color_layers = LinearLayers(
+            config.feature_width + config.direction_degree**2, config.width, config.color_layers
+        )
+        self.color_head = nn.Linear(config.width, 3)
+
+    def density(self, positions: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+        """Densities; see :class:`RadianceField`."""
+        (raw,) = linear(self._hidden(positions), self.density_head)
+        return self._activate(raw)[: len(positions)]
+
+    def forward(
+        self, positions: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"]
+    ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n 3"]]:
+        """Densities and colours; see :class:`RadianceField`."""
+        n, hidden = len(positions), self._hidden(positions)
+        raw, features = linear(hidden, self.density_head, self.feature_head)
+        encoded = components_from_spherical_harmonics(self.config.direction_degree, pad_rows(directions))
+        hidden = self.color_layers(pad_columns(torch.cat([features, encoded.to(features.dtype)], dim=-1)))
+        (color,) = linear(hidden, self.color_head)
+        return self._activate(raw)[:n], torch.sigmoid(color.float())[:n]
+
+    def _hidden(self, positions: Tensor) -> Tensor:
+        dtype = resolve_precision(self.config.precision, positions.device)
+        return self.density_layer(pad_columns(pad_rows(self.encoding(positions).to(dtype))))
+
+    def _activate(self, raw: Tensor) -> Tensor:
+        return trunc_exp(raw.float().squeeze(-1) + self.config.density_bias)

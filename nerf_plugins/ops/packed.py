@@ -1,0 +1,97 @@
+"""Packed samples: those of a batch of rays in one buffer, one ray after the other."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from nerf_plugins.ops._checks import require_count, require_same_device, require_tensor
+
+INT32_MAX = 2**31 - 1
+
+
+class PackedSamples(NamedTuple):
+    """The samples of a batch of rays, one ray after the other, each ray's in ascending ``t``."""
+
+    ray_indices: Int[Tensor, "n_samples"]
+    """Which ray each sample belongs to, int32. 0 in padding."""
+    t_starts: Float[Tensor, "n_samples"]
+    """Where each interval starts, in units of the ray's direction. 0 in padding."""
+    t_ends: Float[Tensor, "n_samples"]
+    """Where each interval ends."""
+    packed_info: Int[Tensor, "n_rays 2"]
+    """(start, count) of each ray's samples, int32. No ray refers to padding."""
+    n_dropped_rays: Int[Tensor, ""]
+    """Rays that had samples but no room in the buffer, int32, on the device."""
+
+
+@torch.no_grad()
+def pack_sections(
+    t_starts: Float[Tensor, "n_rays n"],
+    t_ends: Float[Tensor, "n_rays n"],
+    keep: Bool[Tensor, "n_rays n"],
+    *,
+    capacity: int | None = None,
+) -> PackedSamples:
+    """Packs the sections that are kept, in their order.
+
+    Args:
+        t_starts: where each section starts, float32, ascending in each ray.
+        t_ends: where it ends, float32.
+        keep: which sections become samples.
+        capacity: length of the sample buffers. With it nothing is read back from a CUDA device; rays that do not fit keep no sample
+            and are counted. None for buffers as long as the samples there are (one host sync on CUDA).
+
+    Returns:
+        The packed samples. Not differentiable.
+
+    Raises:
+        TypeError: an argument of another type or dtype.
+        ValueError: an argument of another shape or device, or a negative capacity.
+    """
+    t_starts = require_tensor("t_starts", t_starts, torch.float32, (None, None))
+    t_ends = require_tensor("t_ends", t_ends, torch.float32, tuple(t_starts.shape))
+    keep = require_tensor("keep", keep, torch.bool, tuple(t_starts.shape))
+    device = require_same_device(t_starts=t_starts, t_ends=t_ends, keep=keep)
+    capacity = None if capacity is None else require_count("capacity", capacity, 0)
+    packed_info, n_samples, n_dropped_rays = allot(keep.sum(-1, dtype=torch.int32), capacity)
+    # Where each section goes; what is not kept goes to one slot past the end, which is cut off.
+    slots = packed_info[:, :1] + torch.cumsum(keep, -1, dtype=torch.int32) - 1
+    slots = torch.where(keep & (packed_info[:, 1:] > 0), slots, n_samples).long().view(-1)
+    rays = torch.arange(len(keep), dtype=torch.int32, device=device)[:, None].expand_as(keep)
+
+    def scatter(values: Tensor) -> Tensor:
+        return values.new_zeros(n_samples + 1).index_copy_(0, slots, values.reshape(-1))[:n_samples]
+
+    return PackedSamples(scatter(rays), scatter(t_starts), scatter(t_ends), packed_info, n_dropped_rays)
+
+
+def allot(counts: Tensor, capacity: int | None) -> tuple[Tensor, int, Tensor]:
+    """Gives each ray its slots.
+
+    Args:
+        counts: samples of each ray, (n_rays,) int32.
+        capacity: length of the buffers; None for as long as the samples there are (one host sync on CUDA).
+
+    Returns:
+        packed_info (n_rays, 2), the length of the buffers, and how many rays found no room; such a ray's count is 0.
+    """
+    ends = torch.cumsum(counts, 0)  # int64
+    starts = ends - counts
+    if capacity is None:
+        n_samples = int(ends[-1]) if len(ends) else 0
+        if n_samples > INT32_MAX:
+            raise ValueError(
+                f"step_size gives {n_samples} samples, more than {INT32_MAX}: take a larger one or fewer rays"
+            )
+        n_dropped_rays = counts.new_zeros(())
+    else:
+        n_samples = capacity
+        dropped = (ends > capacity) & (counts > 0)
+        n_dropped_rays = dropped.sum(dtype=torch.int32)
+        counts = counts.masked_fill(dropped, 0)
+        starts = starts.clamp(max=capacity)
+    return torch.stack([starts.int(), counts], dim=-1), n_samples, n_dropped_rays

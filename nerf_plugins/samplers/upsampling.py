@@ -1,0 +1,186 @@
+"""Sampling rays where a signed distance field has its surface: the NeuS paper's way, and through an occupancy grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nerf_plugins.errors import InputError
+from nerf_plugins.ops import PackedSamples, composite, pack_sections, sample_pdf, sdf_optical_depths
+from nerf_plugins.samplers.occupancy import OccupancySampler, OccupancySamplerConfig
+from nerf_plugins.spaces import CubeSpace, Rays
+
+SdfFn = Callable[[Float[Tensor, "n 3"]], Float[Tensor, "n"]]
+
+# A section between two samples is never longer than this many steps of the march: what lies between may be unoccupied.
+_LONGEST_SECTION = 2.0
+
+
+@dataclass
+class UpSamplingSamplerConfig:
+    """The NeuS paper's sampler."""
+
+    n_samples: int = 64
+    """Even samples of each ray."""
+    n_importance: int = 64
+    """Samples that are added where the surface is."""
+    up_sample_steps: int = 4
+    """Rounds in which they are added; each takes the surface to be twice as sharp as the one before."""
+    first_inv_s: float = 64.0
+    """Sharpness of the first round."""
+
+    def __post_init__(self) -> None:
+        if self.n_samples < 2 or self.up_sample_steps < 1:
+            raise InputError(
+                f"up-sampling: n_samples must be >= 2 and up_sample_steps >= 1, got {self.n_samples} and {self.up_sample_steps}"
+            )
+        if self.n_importance < self.up_sample_steps:
+            raise InputError(
+                f"up-sampling: n_importance must be >= up_sample_steps = {self.up_sample_steps}, got {self.n_importance}"
+            )
+        if not self.first_inv_s > 0:
+            raise InputError(f"up-sampling: first_inv_s must be > 0, got {self.first_inv_s}")
+
+
+class UpSamplingSampler(nn.Module):
+    """Even samples over the box, then rounds of samples drawn by the opacity they would have were the surface this sharp.
+
+    Source: Wang et al., NeuS, 2021, supplementary B.3.
+    """
+
+    def __init__(self, config: UpSamplingSamplerConfig, space: CubeSpace) -> None:
+        super().__init__()
+        self.config = config
+        self.space = space
+
+    @torch.no_grad()
+    def sample(self, rays: Rays, sdf_fn: SdfFn, inv_s: Float[Tensor, ""], stratified: bool) -> PackedSamples:
+        """Sections of each ray, at whose midpoints the field is to be evaluated.
+
+        Args:
+            rays: rays of the space.
+            sdf_fn: distances at positions in the space.
+            inv_s: not used: the rounds have their own sharpness.
+            stratified: move the even samples of each ray by a random share of their spacing (training).
+        """
+        c = self.config
+        nears, fars = self.space.clip(rays)
+        t = torch.linspace(0.0, 1.0, c.n_samples, device=nears.device) * (fars - nears)[:, None] + nears[:, None]
+        if stratified:
+            t = t + (torch.rand_like(nears) - 0.5)[:, None] * ((fars - nears) / c.n_samples)[:, None]
+        sdf = sdf_along(rays, t, sdf_fn)
+        new = [c.n_importance // c.up_sample_steps] * c.up_sample_steps
+        new[-1] += c.n_importance % c.up_sample_steps
+        for i, n_new in enumerate(new):
+            t_new = self._draw(t, sdf, nears.new_tensor(c.first_inv_s * 2.0**i), n_new)
+            last = i + 1 == len(new)
+            sdf_new = torch.zeros_like(t_new) if last else sdf_along(rays, t_new, sdf_fn)
+            t, order = torch.cat([t, t_new], dim=-1).sort(dim=-1)
+            sdf = torch.cat([sdf, sdf_new], dim=-1).gather(-1, order)
+        # The paper's last section has the length of an even step.
+        t_ends = torch.cat([t[:, 1:], t[:, -1:] + ((fars - nears) / c.n_samples)[:, None]], dim=-1)
+        return pack_sections(t, t_ends, t_ends > t)
+
+    def _draw(self, t: Tensor, sdf: Tensor, inv_s: Tensor, n_new: int) -> Tensor:
+        """Where the sections between the samples are opaque; a section falls as steeply as the flatter of itself and the one before."""
+        widths = t[:, 1:] - t[:, :-1]
+        slopes = (sdf[:, 1:] - sdf[:, :-1]) / (widths + 1e-5)
+        before = torch.cat([torch.zeros_like(slopes[:, :1]), slopes[:, :-1]], dim=-1)
+        slopes = torch.minimum(before, slopes).clamp(-1e3, 0.0)
+        middle = 0.5 * (sdf[:, 1:] + sdf[:, :-1])
+        samples = pack_sections(t[:, :-1], t[:, 1:], torch.ones_like(widths, dtype=torch.bool))
+        depths = sdf_optical_depths(middle.view(-1), slopes.view(-1), widths.reshape(-1), inv_s)
+        u = (torch.arange(n_new, device=t.device) + 0.5) / n_new
+        return sample_pdf(
+            samples.t_starts,
+            samples.t_ends,
+            section_weights(samples, depths),
+            samples.packed_info,
+            u.expand(len(t), -1),
+        )
+
+
+@dataclass
+class SurfaceSamplerConfig:
+    """Marching through the occupancy grid to the surface, and samples around it."""
+
+    occupancy: OccupancySamplerConfig = field(default_factory=OccupancySamplerConfig)
+    """The march that looks for the surface; its samples see the distance only."""
+    n_samples: int = 16
+    """Samples of a ray that meets an occupied cell."""
+    max_inv_s: float = 1024.0
+    """Samples are spread as if the surface were no sharper than this."""
+
+    def __post_init__(self) -> None:
+        if self.n_samples < 2:
+            raise InputError(f"surface sampler: n_samples must be >= 2, got {self.n_samples}")
+        if not self.max_inv_s > 0:
+            raise InputError(f"surface sampler: max_inv_s must be > 0, got {self.max_inv_s}")
+
+
+class SurfaceSampler(nn.Module):
+    """Marches the grid, evaluates the distance there, and draws the samples of a ray by the opacity of the march's steps.
+
+    A ray that meets no occupied cell has no samples.
+    """
+
+    def __init__(self, config: SurfaceSamplerConfig, space: CubeSpace) -> None:
+        super().__init__()
+        self.config = config
+        self.march = OccupancySampler(config.occupancy, space)
+
+    @torch.no_grad()
+    def sample(self, rays: Rays, sdf_fn: SdfFn, inv_s: Float[Tensor, ""], stratified: bool) -> PackedSamples:
+        """Sections of each ray, at whose midpoints the field is to be evaluated.
+
+        Args:
+            rays: rays of the space.
+            sdf_fn: distances at positions in the space.
+            inv_s: sharpness of the surface.
+            stratified: draw at random places of even shares of the opacity (training); a fixed buffer on CUDA.
+        """
+        steps = self.march.march(rays) if stratified else self.march.march_for_render(rays)
+        depths = self._optical_depths(rays, steps, sdf_fn, inv_s.clamp(max=self.config.max_inv_s))
+        n_rays, n = len(rays.origins), self.config.n_samples
+        jitter = torch.rand(n_rays, n + 1, device=depths.device) if stratified else 0.5
+        u = ((torch.arange(n + 1, device=depths.device) + jitter) / (n + 1)).clamp(max=1 - 2**-24).expand(n_rays, -1)
+        t = sample_pdf(steps.t_starts, steps.t_ends, section_weights(steps, depths), steps.packed_info, u)
+        longest = _LONGEST_SECTION * self.march.step_size * self.march.coarseness
+        t_starts, t_ends = t[:, :-1], torch.minimum(t[:, 1:], t[:, :-1] + longest)
+        keep = (steps.packed_info[:, 1:] > 0) & (t_ends > t_starts)
+        capacity = self.march.capacity if stratified and t.is_cuda else None
+        return pack_sections(t_starts, t_ends, keep, capacity=capacity)
+
+    def _optical_depths(self, rays: Rays, steps: PackedSamples, sdf_fn: SdfFn, inv_s: Tensor) -> Tensor:
+        """Of the march's steps; the slope at a step is the steeper fall towards its two neighbours."""
+        t = 0.5 * (steps.t_starts + steps.t_ends)
+        sdf = sdf_fn(positions_at(rays, steps.ray_indices, t))
+        same_ray = steps.ray_indices[1:] == steps.ray_indices[:-1]
+        slopes = (sdf[1:] - sdf[:-1]) / (t[1:] - t[:-1]).clamp(min=1e-6)
+        # A step alone on its ray is taken to meet the surface head on.
+        slopes = torch.where(same_ray, slopes, -1.0).clamp(-1.0, 0.0)
+        end = slopes.new_full((1,), -1.0)
+        after, before = torch.cat([slopes, end]), torch.cat([end, slopes])
+        return sdf_optical_depths(sdf, torch.minimum(before, after)[: len(sdf)], steps.t_ends - steps.t_starts, inv_s)
+
+
+def positions_at(rays: Rays, ray_indices: Tensor, t: Tensor) -> Tensor:
+    """Positions (n, 3) of samples."""
+    return rays.origins.index_select(0, ray_indices) + t[:, None] * rays.directions.index_select(0, ray_indices)
+
+
+def sdf_along(rays: Rays, t: Float[Tensor, "n_rays n"], sdf_fn: SdfFn) -> Float[Tensor, "n_rays n"]:
+    """Distances at places of each ray."""
+    positions = rays.origins[:, None] + t[..., None] * rays.directions[:, None]
+    return sdf_fn(positions.reshape(-1, 3)).view_as(t)
+
+
+def section_weights(samples: PackedSamples, optical_depths: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
+    """Rendering weights of sections with these optical depths."""
+    sigmas = optical_depths / (samples.t_ends - samples.t_starts).clamp(min=1e-10)
+    rgbs = sigmas.new_zeros(len(sigmas), 3)
+    return composite(sigmas, rgbs, samples.t_starts, samples.t_ends, samples.packed_info).weights
