@@ -8,6 +8,7 @@ from nerfstudio.models.base_model import ModelConfig
 from nerfstudio.plugins.types import MethodSpecification
 
 from nerf_plugins.data.datamanager import NerfDataManagerConfig
+from nerf_plugins.data.pixel_sampler import CentreCropPixelSamplerConfig
 from nerf_plugins.engine.optimizers import FusedAdamOptimizerConfig
 from nerf_plugins.engine.pipeline import NerfPipelineConfig
 from nerf_plugins.engine.schedulers import WarmupExponentialSchedulerConfig
@@ -33,8 +34,18 @@ def _method(
     optimizer: OptimizerConfig,
     scheduler: WarmupExponentialSchedulerConfig,
     description: str,
+    crop_steps: int = 0,
 ) -> MethodSpecification:
-    """A method whose training lasts as long as its learning rate falls."""
+    """A method whose training lasts as long as its learning rate falls.
+
+    Args:
+        name: for ns-train.
+        model: its configuration.
+        optimizer: of all parameters.
+        scheduler: of the learning rate.
+        description: for ns-train's help.
+        crop_steps: steps in which only the centre of the images is seen.
+    """
     return MethodSpecification(
         config=NerfTrainerConfig(
             method_name=name,
@@ -45,7 +56,11 @@ def _method(
             steps_per_save=1000,
             max_num_iterations=scheduler.max_steps,
             pipeline=NerfPipelineConfig(
-                datamanager=NerfDataManagerConfig(train_num_rays_per_batch=512, eval_num_rays_per_batch=1024),
+                datamanager=NerfDataManagerConfig(
+                    train_num_rays_per_batch=512,
+                    eval_num_rays_per_batch=1024,
+                    pixel_sampler=CentreCropPixelSamplerConfig(crop_steps=crop_steps),
+                ),
                 model=model,
             ),
             optimizers={"fields": {"optimizer": optimizer, "scheduler": scheduler}},
@@ -80,7 +95,7 @@ _NERF_HASH_OCCUPANCY = {
 }[_DEVICE]
 _NEUS_HASH_OCCUPANCY = {
     "cpu": OccupancySamplerConfig(
-        grid=OccupancyGridConfig(resolution=64), steps_per_diagonal=256, samples_per_batch=1 << 14
+        grid=OccupancyGridConfig(resolution=64), steps_per_diagonal=256, samples_per_batch=1 << 13
     ),
     "cuda": _NEUS_OCCUPANCY,
 }[_DEVICE]
@@ -97,6 +112,7 @@ vanilla_nerf_custom = _method(
     AdamOptimizerConfig(lr=1e-3, eps=1e-8),
     WarmupExponentialSchedulerConfig(warmup_steps=250, lr_final=1e-4, max_steps=10_000),
     "Vanilla NeRF (8x256 MLP), marched through an occupancy grid by Warp kernels; on CUDA and CPU, no compiler.",
+    crop_steps=500,  # the others do not take the whole scene for background
 )
 
 neus_custom = _method(

@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
-# Everything that only a GPU can say, in one go: scripts/bench_gpu.sh LEGO [FERN]   (folders of the full-size data sets)
-# Runs with the python on PATH: the tests in tests/gpu, marching beside nerfacc, training to the paper's numbers.
+# Everything that only a GPU can say, in one go: scripts/bench_gpu.sh LEGO [FERN] [DTU_SCAN24]   (folders of the full-size data sets)
+# Runs with the python on PATH: the tests in tests/gpu, marching beside nerfacc, training beside nerfstudio's own methods.
+# RESULTS=folder keeps tables, plots and pictures there.
 set -euo pipefail
 
-lego="${1:?usage: scripts/bench_gpu.sh LEGO [FERN]}"
-fern="${2:-}"
+lego="$(realpath "${1:?usage: scripts/bench_gpu.sh LEGO [FERN] [DTU_SCAN24]}")"
+fern="${2:+$(realpath "$2")}"
+dtu="${3:+$(realpath "$3")}"
+results="${RESULTS:-outputs/bench_gpu}"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 python -m pytest -q tests/gpu
 python scripts/bench_march.py --rays 262144 --step-size 0.002
-python scripts/bench_train.py --data "$lego" --dataparser blender-data --methods vanilla-nerf-custom \
-  --seconds 120 --checkpoints 15 30 60
-if [ -n "$fern" ]; then
-  python scripts/bench_train.py --data "$fern" --dataparser llff-data --methods vanilla-nerf-custom \
-    --seconds 120 --checkpoints 30 60
-fi
+bench() { python scripts/bench_train.py --recipe "configs/$1.yaml" --data "$2" --output-dir "$results/$1" "${@:3}"; }
+bench lego800 "$lego"
+[ -z "$fern" ] || bench fern8 "$fern" --dataparser-options downscale_factor=4
+[ -z "$dtu" ] || bench dtu24 "$dtu"

@@ -1,81 +1,145 @@
 #!/usr/bin/env python3
-"""Trains methods side by side on this machine and prints a table: rays/s, held-out PSNR over time, time of a view, ms a step.
+"""Trains methods side by side on this machine and reports what each reached, and when.
 
-Each method is nerfstudio's own configuration, trained for the same wall-clock seconds in this process, one after the other. The
-clock counts training steps (with the data manager and grid updates), not evaluation; rays/s are those since the checkpoint before.
+Each method is nerfstudio's own configuration, trained for the same wall-clock seconds, one after the other, each in a process of its own.
+The clock counts training steps (with the data manager and grid updates), not evaluation; rates are those since the checkpoint before.
 
-    python scripts/bench_train.py --data data/lego_200 --seconds 120 --methods vanilla-nerf-custom vanilla-nerf nerfacto
+    python scripts/bench_train.py --data data/lego_200 --seconds 120 --methods nerf-hash-custom vanilla-nerf nerfacto
+    python scripts/bench_train.py --recipe configs/demo.yaml --output-dir results
+
+A method may carry options, as paths of its pipeline: nerf-hash-custom+model.occupancy.marcher=nerfacc
 """
 
 from __future__ import annotations
 
 import copy
+import dataclasses
+import multiprocessing
 import random
+import resource
+import sys
 import tempfile
 import time
 import warnings
-from dataclasses import dataclass, field
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import tyro
+import yaml
+from bench_report import Result, report
 from nerfstudio.engine.callbacks import TrainingCallbackLocation
 from rich.console import Console
-from rich.table import Table
 
-warnings.filterwarnings("ignore")
-console = Console(width=140)
+console = Console(width=160)
 
 
 @dataclass
 class Options:
     """Side-by-side training."""
 
+    recipe: Path | None = None
+    """YAML file with values for the options below; those on the command line win. See configs/."""
     data: Path | None = None
     """Folder of the dataset; not needed for demo-data."""
     dataparser: str = "blender-data"
-    """Name of nerfstudio's dataparser, for example blender-data, llff-data, demo-data."""
+    """Name of nerfstudio's dataparser, for example blender-data, llff-data, neus-data, demo-data."""
     dataparser_options: tuple[str, ...] = ()
     """Options of the dataparser: resolution=100"""
-    methods: tuple[str, ...] = ("vanilla-nerf-custom", "vanilla-nerf")
-    """Names of nerfstudio's methods."""
+    methods: tuple[str, ...] = ("nerf-hash-custom", "vanilla-nerf-custom", "vanilla-nerf")
+    """nerfstudio's methods, with options: nerf-hash-custom+model.near_plane=0.1"""
     seconds: float = 60.0
     """Training time of each method."""
     peer_seconds: float | None = None
-    """Training time of the methods after the first, if another."""
+    """Training time of the methods that are not of this package, if another."""
     checkpoints: tuple[float, ...] = ()
     """Seconds after which to evaluate too, besides the end."""
-    eval_images: int = 25
+    eval_images: int = 5
     """Held-out images to evaluate, evenly spread over the split; 0 for none (speed only)."""
     seed: int = 42
     """Seed of each method's run."""
-    set: tuple[str, ...] = ()
-    """Options for the first method, as pipeline paths: model.field.precision=fp32"""
-    pictures: Path | None = None
-    """Folder for a picture of the first evaluated view at the end (held-out image beside the render)."""
+    output_dir: Path | None = None
+    """Folder for results.csv, results.md, psnr.png and a picture of each method (held-out image beside the render); must not exist."""
+    smoke: bool = False
+    """A few steps on a tiny demo scene: does everything run?"""
 
 
-@dataclass
-class Result:
-    """What one method did."""
+def parse_options(arguments: list[str]) -> Options:
+    """The command line's options, over those of a recipe.
 
-    method: str
-    rows: list[dict[str, float]] = field(default_factory=list)
-    parts: dict[str, float] = field(default_factory=dict)
-    steps: int = 0
-    rays: int = 0
-    seconds: float = 0.0
+    Raises:
+        SystemExit: the recipe or an option is wrong, in one line.
+    """
+    default = Options()
+    if "--recipe" in arguments[:-1]:
+        path = Path(arguments[arguments.index("--recipe") + 1])
+        default = read_recipe(path)
+    options = tyro.cli(Options, description=__doc__, default=default, args=arguments)
+    if options.output_dir is not None and options.output_dir.exists():
+        raise SystemExit(f"--output-dir {options.output_dir} exists and is not overwritten: give another one")
+    if options.smoke:
+        tiny = ("resolution=16", "num_train=4", "num_val=1", "num_test=2")
+        options = dataclasses.replace(
+            options,
+            dataparser="demo-data",
+            dataparser_options=tiny,
+            data=None,
+            seconds=1.0,
+            checkpoints=(),
+            eval_images=1,
+        )
+    return options
 
 
-def make_trainer(options: Options, method: str, overrides: tuple[str, ...]) -> Any:
+def read_recipe(path: Path) -> Options:
+    """The options of a YAML file.
+
+    Raises:
+        SystemExit: it cannot be read, or names an unknown option.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as e:
+        raise SystemExit(f"--recipe {path} cannot be read: {e}") from e
+    if not isinstance(values, dict):
+        raise SystemExit(f"--recipe {path} holds no options: give lines like 'seconds: 60'")
+    known = {f.name for f in dataclasses.fields(Options)} - {"recipe"}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise SystemExit(f"--recipe {path} has the unknown option {unknown[0]}: known are {', '.join(sorted(known))}")
+    options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return Options(**options)
+
+
+def set_option(root: Any, override: str) -> None:
+    """Sets ``a.b.c=value`` in nested configs, with the type of the present value.
+
+    Raises:
+        SystemExit: there is no such option.
+    """
+    path, _, value = override.partition("=")
+    *parents, name = path.split(".")
+    for parent in parents:
+        root = getattr(root, parent, None)
+    if not hasattr(root, name):
+        raise SystemExit(f"option {path}: there is no such option")
+    setattr(root, name, value if isinstance(getattr(root, name), str) else yaml.safe_load(value))
+
+
+def make_trainer(options: Options, method: str) -> Any:
     """nerfstudio's trainer for a method, without viewer."""
     from nerfstudio.configs.dataparser_configs import dataparsers
     from nerfstudio.configs.method_configs import all_methods
     from nerfstudio.plugins.registry_dataparser import discover_dataparsers
 
-    config = copy.deepcopy(all_methods[method])
+    name, *overrides = method.split("+")
+    if name not in all_methods:
+        raise SystemExit(f"method {name}: nerfstudio knows no such method; known are {', '.join(sorted(all_methods))}")
+    config = copy.deepcopy(all_methods[name])
     parsers = {**dataparsers, **discover_dataparsers()[0]}
     config.pipeline.datamanager.dataparser = copy.deepcopy(parsers[options.dataparser])
     config.pipeline.datamanager.data = options.data
@@ -84,7 +148,7 @@ def make_trainer(options: Options, method: str, overrides: tuple[str, ...]) -> A
     config.machine.device_type = "cuda" if torch.cuda.is_available() else "cpu"
     config.vis = "tensorboard"
     config.output_dir = Path(tempfile.mkdtemp(prefix="bench_train_"))
-    config.timestamp = method
+    config.timestamp = name
     for override in overrides:
         set_option(config.pipeline, override)
     random.seed(options.seed)
@@ -102,17 +166,7 @@ def allow_missing_lpips() -> None:
     try:
         lpip.LearnedPerceptualImagePatchSimilarity(normalize=True)
     except Exception:  # whatever the download raises
-        console.print("no LPIPS weights: nerfstudio's methods run without it")
         lpip.LearnedPerceptualImagePatchSimilarity = lambda **_: torch.nn.Identity()  # type: ignore[assignment,misc]
-
-
-def set_option(root: Any, override: str) -> None:
-    """Sets ``a.b.c=value`` in nested configs, with the type of the present value."""
-    path, value = override.split("=", 1)
-    *parents, name = path.split(".")
-    for parent in parents:
-        root = getattr(root, parent)
-    setattr(root, name, value if isinstance(getattr(root, name), str) else eval(value))
 
 
 def synchronize() -> None:
@@ -121,89 +175,133 @@ def synchronize() -> None:
         torch.cuda.synchronize()
 
 
-def train(options: Options, method: str, overrides: tuple[str, ...] = ()) -> Result:
-    """Trains one method for the budget and evaluates it at the checkpoints and at the end."""
-    trainer = make_trainer(options, method, overrides)
-    pipeline, result = trainer.pipeline, Result(method)
-    is_first = method == options.methods[0]
-    end = options.seconds if is_first or options.peer_seconds is None else options.peer_seconds
-    marks = sorted({*[s for s in options.checkpoints if s < end], end})
-    last_seconds, last_rays = 0.0, 0
-    while marks:
-        result.seconds += train_step(trainer, result)
-        if result.seconds >= marks[0]:
-            marks = [mark for mark in marks if mark > result.seconds]
-            recent = (result.rays - last_rays) / (result.seconds - last_seconds)
-            last_seconds, last_rays = result.seconds, result.rays
-            row = {"seconds": result.seconds, "steps": result.steps, "rays_per_s": recent}
-            if options.eval_images:
-                row |= evaluate(pipeline, options, None if marks else options.pictures, method)
-            result.rows.append(row)
-            console.print(f"[bold]{method}[/bold] " + "  ".join(f"{k} {v:.4g}" for k, v in row.items()))
-    return result
+class Run:
+    """One method's training: counts what passes through it."""
+
+    def __init__(self, options: Options, method: str) -> None:
+        self.options, self.method = options, method
+        self.trainer = make_trainer(options, method)
+        self.pipeline = self.trainer.pipeline
+        self.result = Result(method)
+        self.steps, self.rays, self.seconds = 0, 0, 0.0
+        self.samples: torch.Tensor | float = float("nan")
+        self._count_rays()
+        self._count_samples()
+
+    def _count_rays(self) -> None:
+        next_train = self.pipeline.datamanager.next_train
+
+        def counted(step: int) -> Any:
+            start = time.perf_counter()
+            ray_bundle, batch = next_train(step)
+            self.rays += len(ray_bundle)
+            self.result.parts["data"] = self.result.parts.get("data", 0.0) + time.perf_counter() - start
+            return ray_bundle, batch
+
+        self.pipeline.datamanager.next_train = counted
+
+    def _count_samples(self) -> None:
+        """Where the model says how many samples its rays have; the sum stays on the device."""
+        get_outputs = self.pipeline.model.get_outputs
+
+        def counted(ray_bundle: Any) -> Any:
+            outputs = get_outputs(ray_bundle)
+            if "num_samples_per_ray" in outputs:
+                n = outputs["num_samples_per_ray"].sum()
+                self.samples = n if isinstance(self.samples, float) else self.samples + n
+            return outputs
+
+        self.pipeline.model.get_outputs = counted
+
+    def train(self, seconds: float) -> Result:
+        """Trains for the budget and evaluates at the checkpoints and at the end."""
+        marks = sorted({*[s for s in self.options.checkpoints if s < seconds], seconds})
+        before = (0.0, 0, 0.0)
+        while marks:
+            self.step()
+            if self.seconds >= marks[0]:
+                marks = [mark for mark in marks if mark > self.seconds]
+                before = self.checkpoint(before, is_last=not marks)
+        return self.result
+
+    def checkpoint(self, before: tuple[float, int, float], is_last: bool) -> tuple[float, int, float]:
+        """Adds a row: the rates since the row before, and how good the held-out images are."""
+        now = (self.seconds, self.rays, float(self.samples))
+        elapsed = now[0] - before[0]
+        row = {
+            "seconds": self.seconds,
+            "steps": self.steps,
+            "rays_per_s": (now[1] - before[1]) / elapsed,
+            "samples_per_s": (now[2] - (before[2] if before[1] else 0.0)) / elapsed,
+            "peak_gib": peak_gib(),
+        }
+        if self.options.eval_images:
+            row |= evaluate(self.pipeline, self.options, self.method if is_last else None)
+        self.result.rows.append(row)
+        console.print(f"[bold]{self.method}[/bold] " + "  ".join(f"{k} {v:.4g}" for k, v in row.items()))
+        return now
+
+    def step(self) -> None:
+        """One step as nerfstudio's trainer takes it, timed by part."""
+        clock = [time.perf_counter()]
+
+        def lap(part: str) -> None:
+            synchronize()
+            clock.append(time.perf_counter())
+            self.result.parts[part] = self.result.parts.get(part, 0.0) + clock[-1] - clock[-2]
+
+        self.pipeline.train()
+        self._run_callbacks(TrainingCallbackLocation.BEFORE_TRAIN_ITERATION)
+        lap("callbacks before")
+        self.trainer.train_iteration(self.steps)
+        lap("iteration, with data")
+        self._run_callbacks(TrainingCallbackLocation.AFTER_TRAIN_ITERATION)
+        lap("callbacks after")
+        self.steps += 1
+        self.seconds += clock[-1] - clock[0]
+
+    def _run_callbacks(self, location: Any) -> None:
+        for callback in self.trainer.callbacks:
+            callback.run_callback_at_location(self.steps, location)
 
 
-def train_step(trainer: Any, result: Result) -> float:
-    """One step as nerfstudio's trainer takes it, timed by part; returns its seconds."""
-    pipeline, step = trainer.pipeline, result.steps
-    clock = [time.perf_counter()]
-
-    def lap(part: str) -> None:
-        synchronize()
-        clock.append(time.perf_counter())
-        result.parts[part] = result.parts.get(part, 0.0) + clock[-1] - clock[-2]
-
-    pipeline.train()
-    run_callbacks(trainer, step, TrainingCallbackLocation.BEFORE_TRAIN_ITERATION)
-    lap("callbacks before")
-    next_train = pipeline.datamanager.next_train
-
-    def counted_next_train(step: int) -> Any:
-        start = time.perf_counter()
-        ray_bundle, batch = next_train(step)
-        result.rays += len(ray_bundle)
-        result.parts["data"] = result.parts.get("data", 0.0) + time.perf_counter() - start
-        return ray_bundle, batch
-
-    pipeline.datamanager.next_train = counted_next_train
-    try:
-        trainer.train_iteration(step)
-    finally:
-        pipeline.datamanager.next_train = next_train
-    lap("iteration, with data")
-    run_callbacks(trainer, step, TrainingCallbackLocation.AFTER_TRAIN_ITERATION)
-    lap("callbacks after")
-    result.steps += 1
-    return clock[-1] - clock[0]
-
-
-def run_callbacks(trainer: Any, step: int, location: Any) -> None:
-    """The callbacks of one place in the training loop."""
-    for callback in trainer.callbacks:
-        callback.run_callback_at_location(step, location)
+def peak_gib() -> float:
+    """Peak memory so far: of the GPU's tensors, or else of this process."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 @torch.no_grad()
-def evaluate(pipeline: Any, options: Options, pictures: Path | None, method: str) -> dict[str, float]:
-    """Mean PSNR of held-out images and seconds a view."""
+def evaluate(pipeline: Any, options: Options, picture: str | None) -> dict[str, float]:
+    """Mean metrics of held-out images and median seconds a view.
+
+    Args:
+        pipeline: nerfstudio's.
+        options: how many images, and where to.
+        picture: name of a picture of the first view; None for none.
+    """
+    from nerf_plugins.models.metrics import image_metrics
+
     pipeline.eval()
     loader = pipeline.datamanager.fixed_indices_eval_dataloader
     chosen = set(np.linspace(0, len(loader) - 1, min(options.eval_images, len(loader))).round().astype(int))
-    psnrs, seconds = [], []
+    metrics: list[dict[str, float]] = []
     for i, (camera, batch) in enumerate(loader):
         if i not in chosen:
             continue
         start = time.perf_counter()
         outputs = pipeline.model.get_outputs_for_camera(camera)
         synchronize()
-        seconds.append(time.perf_counter() - start)
-        rgb = outputs["rgb"] if "rgb" in outputs else outputs["rgb_fine"]
+        seconds = time.perf_counter() - start
+        rgb = (outputs["rgb"] if "rgb" in outputs else outputs["rgb_fine"]).clamp(0, 1)
         image = batch["image"][..., :3].to(rgb.device)
-        psnrs.append(float(-10 * torch.log10(torch.mean((image - rgb) ** 2))))
-        if pictures is not None and i == min(chosen):
-            save_picture(pictures / f"{method}.png", torch.cat([image, rgb], dim=1))
+        metrics.append(image_metrics(image, rgb) | {"s_per_view": seconds})
+        if picture is not None and options.output_dir is not None and i == min(chosen):
+            save_picture(options.output_dir / f"{picture}.png", torch.cat([image, rgb], dim=1))
     pipeline.train()
-    return {"psnr": float(np.mean(psnrs)), "s_per_view": float(np.median(seconds))}
+    means = {key: float(np.mean([m[key] for m in metrics])) for key in metrics[0]}
+    return means | {"s_per_view": float(np.median([m["s_per_view"] for m in metrics]))}
 
 
 def save_picture(path: Path, image: torch.Tensor) -> None:
@@ -214,32 +312,45 @@ def save_picture(path: Path, image: torch.Tensor) -> None:
     Image.fromarray((image.clamp(0, 1) * 255).byte().cpu().numpy()).save(path)
 
 
-def print_tables(results: list[Result]) -> None:
-    """Markdown tables, for docs/benchmarks.md."""
-    base = results[-1].rows[-1]["rays_per_s"]
-    table = Table(title="at the end", title_justify="left")
-    for name in ("method", "train s", "steps", "rays/s", f"x {results[-1].method}", "PSNR", "s/view"):
-        table.add_column(name)
-    for result in results:
-        row = result.rows[-1]
-        table.add_row(
-            result.method,
-            f"{row['seconds']:.0f}",
-            f"{row['steps']:.0f}",
-            f"{row['rays_per_s']:.0f}",
-            f"{row['rays_per_s'] / base:.1f}",
-            f"{row.get('psnr', float('nan')):.2f}",
-            f"{row.get('s_per_view', float('nan')):.2f}",
-        )
-    console.print(table)
-    for result in results:
-        parts = ", ".join(f"{k} {v / result.steps * 1e3:.1f}" for k, v in result.parts.items())
-        console.print(f"{result.method}, ms a step: {parts}")
+def train_method(options: Options, method: str) -> Result:
+    """What a method's process does."""
+    warnings.filterwarnings("ignore")
+    allow_missing_lpips()
+    is_peer = not method.split("+")[0].endswith("-custom")
+    seconds = options.peer_seconds if is_peer and options.peer_seconds is not None else options.seconds
+    try:
+        return Run(options, method).train(seconds)
+    except SystemExit as e:
+        return Result(method, failure=str(e))
+    except Exception as e:  # a peer that cannot run here does not stop the others
+        return Result(method, failure=f"{type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}")
+
+
+def train_all(options: Options) -> list[Result]:
+    """One method after the other, each in a process of its own: its peak memory is its own, and so is a crash."""
+    results = []
+    for method in options.methods:
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            try:
+                results.append(pool.submit(train_method, options, method).result())
+            except BrokenProcessPool:
+                results.append(Result(method, failure="its process died"))
+        if results[-1].failure:
+            console.print(f"[red]{method} did not run: {results[-1].failure}[/red]")
+    return results
+
+
+def main() -> None:
+    """Trains and reports; fails if no method ran."""
+    options = parse_options(sys.argv[1:])
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
+    title = f"{device}, torch {torch.__version__}, seed {options.seed}"
+    console.print(title)
+    results = train_all(options)
+    console.print(report(results, title, options.output_dir), markup=False)
+    if all(result.failure for result in results):
+        raise SystemExit("no method ran")
 
 
 if __name__ == "__main__":
-    options = tyro.cli(Options, description=__doc__)
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
-    allow_missing_lpips()
-    console.print(f"{device}, torch {torch.__version__}, seed {options.seed}")
-    print_tables([train(options, name, options.set if i == 0 else ()) for i, name in enumerate(options.methods)])
+    main()

@@ -1,10 +1,16 @@
 """The benchmark scripts run: their output is looked at, their times are not."""
 
+import copy
+import csv
+import importlib
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPTS = Path(__file__).parent.parent / "scripts"
+CONFIGS = SCRIPTS.parent / "configs"
 
 
 def run(script: str, *arguments: str) -> str:
@@ -20,23 +26,44 @@ def test_bench_march():
     assert "composite + backward" in output
 
 
-def test_bench_train(tmp_path: Path):
-    output = run(
-        "bench_train.py",
-        "--dataparser=demo-data",
-        f"--data={tmp_path}",
-        "--dataparser-options",
-        "resolution=16",
-        "num_train=4",
-        "num_test=1",
-        "num_val=1",
-        "--methods",
-        "vanilla-nerf-custom",
-        "--seconds=1",
-        "--eval-images=1",
-        "--set",
-        "model.field.W=32",
-        "model.occupancy.grid.resolution=16",
-    )
-    assert "vanilla-nerf-custom" in output
-    assert "PSNR" in output
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def test_bench_train_reports_each_method_and_goes_on_where_one_fails(cache: Path):
+    folder = cache / "results"
+    methods = ["nerf-hash-custom+model.occupancy.grid.resolution=16", "no-such-method"]
+    output = run("bench_train.py", "--smoke", "--output-dir", str(folder), "--methods", *methods)
+    assert "method no-such-method: nerfstudio knows no such method" in output
+    with (folder / "results.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert row["method"] == methods[0]
+    assert float(row["rays_per_s"]) > 0
+    assert float(row["samples_per_s"]) > float(row["rays_per_s"])
+    assert float(row["psnr"]) > 3
+    assert {path.name for path in folder.iterdir()} == {"results.csv", "results.md", "psnr.png", f"{methods[0]}.png"}
+
+
+@pytest.mark.parametrize("recipe", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_recipes_name_known_options_and_methods(recipe: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    bench_train = importlib.import_module("bench_train")
+    options = bench_train.read_recipe(recipe)
+    known = importlib.import_module("nerfstudio.configs.method_configs").all_methods
+    for method in options.methods:
+        name, *overrides = method.split("+")
+        pipeline = copy.deepcopy(known[name].pipeline)
+        for override in overrides:
+            bench_train.set_option(pipeline, override)
+
+
+def test_an_unknown_option_in_a_recipe_is_one_line(tmp_path: Path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("secnds: 3")
+    command = [sys.executable, str(SCRIPTS / "bench_train.py"), "--recipe", str(recipe)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert result.returncode != 0
+    assert f"--recipe {recipe} has the unknown option secnds" in result.stderr
+    assert "Traceback" not in result.stderr
