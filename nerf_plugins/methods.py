@@ -35,6 +35,7 @@ def _method(
     scheduler: WarmupExponentialSchedulerConfig,
     description: str,
     crop_steps: int = 0,
+    variance_lr: float | None = None,
 ) -> MethodSpecification:
     """A method whose training lasts as long as its learning rate falls.
 
@@ -45,7 +46,12 @@ def _method(
         scheduler: of the learning rate.
         description: for ns-train's help.
         crop_steps: steps in which only the centre of the images is seen.
+        variance_lr: constant learning rate of the parameter group "variance", where the model has one.
     """
+    optimizers = {"fields": {"optimizer": optimizer, "scheduler": scheduler}}
+    if variance_lr is not None:
+        constant = WarmupExponentialSchedulerConfig(warmup_steps=1, lr_final=variance_lr, max_steps=1)
+        optimizers["variance"] = {"optimizer": AdamOptimizerConfig(lr=variance_lr, eps=1e-8), "scheduler": constant}
     return MethodSpecification(
         config=NerfTrainerConfig(
             method_name=name,
@@ -63,7 +69,7 @@ def _method(
                 ),
                 model=model,
             ),
-            optimizers={"fields": {"optimizer": optimizer, "scheduler": scheduler}},
+            optimizers=optimizers,
             viewer=ViewerConfig(num_rays_per_chunk=1 << 14),
             vis="viewer",
         ),
@@ -82,10 +88,10 @@ _NERF_OCCUPANCY = {
 }[_DEVICE]
 _NEUS_OCCUPANCY = {
     "cpu": OccupancySamplerConfig(
-        grid=OccupancyGridConfig(resolution=64), steps_per_diagonal=256, samples_per_batch=1 << 12
+        grid=OccupancyGridConfig(resolution=64), steps_per_diagonal=128, samples_per_batch=1 << 12
     ),
     "cuda": OccupancySamplerConfig(
-        grid=OccupancyGridConfig(resolution=128, warmup_steps=256), steps_per_diagonal=512, samples_per_batch=1 << 17
+        grid=OccupancyGridConfig(resolution=128, warmup_steps=256), steps_per_diagonal=256, samples_per_batch=1 << 17
     ),
 }[_DEVICE]
 
@@ -95,7 +101,7 @@ _NERF_HASH_OCCUPANCY = {
 }[_DEVICE]
 _NEUS_HASH_OCCUPANCY = {
     "cpu": OccupancySamplerConfig(
-        grid=OccupancyGridConfig(resolution=64), steps_per_diagonal=256, samples_per_batch=1 << 13
+        grid=OccupancyGridConfig(resolution=64), steps_per_diagonal=128, samples_per_batch=1 << 13
     ),
     "cuda": _NEUS_OCCUPANCY,
 }[_DEVICE]
@@ -121,6 +127,7 @@ neus_custom = _method(
     AdamOptimizerConfig(lr=5e-4, eps=1e-8),
     WarmupExponentialSchedulerConfig(warmup_steps=250, lr_final=5e-5, max_steps=10_000),
     "NeuS (8x256 MLP) with or without masks, sampled at the surface by marching an occupancy grid; on CUDA and CPU, no compiler.",
+    variance_lr=7e-5,
 )
 
 nerf_hash_custom = _method(
@@ -139,4 +146,5 @@ neus_hash_custom = _method(
     _HASH_ADAM,
     WarmupExponentialSchedulerConfig(warmup_steps=100, lr_final=5e-4, max_steps=5_000),
     "NeuS on a multiresolution hash encoding in Warp: the fast one; on CUDA and CPU, no compiler.",
+    variance_lr=1.5e-4,
 )

@@ -163,9 +163,9 @@ def allow_missing_lpips() -> None:
     """nerfstudio's methods load LPIPS weights when they are built, and stop where there is no network; speed and PSNR need none."""
     from torchmetrics.image import lpip
 
-    try:
-        lpip.LearnedPerceptualImagePatchSimilarity(normalize=True)
-    except Exception:  # whatever the download raises
+    from nerf_plugins.models.metrics import lpips_model
+
+    if lpips_model() is None:
         lpip.LearnedPerceptualImagePatchSimilarity = lambda **_: torch.nn.Identity()  # type: ignore[assignment,misc]
 
 

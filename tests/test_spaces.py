@@ -2,7 +2,7 @@ import pytest
 import torch
 from nerfstudio.cameras.rays import RayBundle
 
-from nerf_plugins.spaces import BoxSpace, ContractedSpace, NDCSpace, make_space
+from nerf_plugins.spaces import BoxSpace, ContractedSpace, CubeSpace, NDCSpace, make_space
 
 AABB = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 3.0, 1.0]])
 NDC_BOX = torch.tensor([[-1.5, -1.5, -1.0], [1.5, 1.5, 1.0]])
@@ -96,3 +96,16 @@ def test_kinds():
     with pytest.raises(ValueError, match="llff-data"):
         make_space("ndc", AABB, None)
     assert isinstance(make_space("ndc", NDC_BOX, ndc), NDCSpace)
+
+
+def test_the_cube_scales_evenly_and_keeps_distances():
+    space = CubeSpace(torch.tensor([[0.0, 0.0, 0.0], [4.0, 2.0, 1.0]]))
+    torch.testing.assert_close(space.aabb, torch.tensor([[-1.0, -0.5, -0.25], [1.0, 0.5, 0.25]]))
+    world = torch.tensor([[4.0, 2.0, 1.0], [2.0, 1.0, 0.5]])
+    torch.testing.assert_close(space.from_world(world), torch.tensor([[1.0, 0.5, 0.25], [0.0, 0.0, 0.0]]))
+    torch.testing.assert_close(space.to_world(space.from_world(world)), world)
+    rays = space.rays(bundle([[2.0, 1.0, 8.5]], [[0.0, 0.0, -1.0]]), 0.05, 1000.0)
+    nears, fars = space.clip(rays)
+    torch.testing.assert_close(space.distances(rays, nears), torch.tensor([7.5]))
+    torch.testing.assert_close(space.distances(rays, fars), torch.tensor([8.5]))
+    torch.testing.assert_close(rays.nears, torch.tensor([0.025]))

@@ -29,6 +29,8 @@ class HashEncodingConfig:
     """Features of an entry."""
     interpolation: Literal["linear", "smoothstep"] = "linear"
     """smoothstep has a continuous gradient."""
+    implementation: Literal["warp", "tcnn"] = "warp"
+    """tcnn: tiny-cuda-nn's kernels on the same table (CUDA only); needs tinycudann."""
 
     def __post_init__(self) -> None:
         if self.n_features not in (1, 2, 4, 8):
@@ -38,13 +40,21 @@ class HashEncodingConfig:
         except ValueError as e:
             raise InputError(f"hash encoding: {e}") from e
 
+    @property
+    def growth(self) -> float:
+        """Ratio of a level's resolution to the one before."""
+        return (self.max_resolution / self.base_resolution) ** (1 / max(self.n_levels - 1, 1))
+
     def levels(self) -> HashLevels:
         """How the levels lie in the table."""
         return hash_levels(self.n_levels, self.base_resolution, self.max_resolution, self.log2_table_size)
 
 
 class HashEncoding(nn.Module):
-    """Features of positions in [-1, 1]^3, ``n_levels * n_features`` wide, from a learnt table (see :func:`ops.hash_encode`)."""
+    """Features of positions in [-1, 1]^3, ``n_levels * n_features`` wide, from a learnt table (see :func:`ops.hash_encode`).
+
+    Both implementations lay the table out alike, so a checkpoint of one serves the other.
+    """
 
     table: nn.Parameter
     n_active_levels: int
@@ -58,6 +68,7 @@ class HashEncoding(nn.Module):
             self.register_buffer(name, value, persistent=False)
         self.table = nn.Parameter(torch.empty(int(levels.offsets[-1]), config.n_features).uniform_(-1e-4, 1e-4))
         self.n_active_levels = config.n_levels
+        self._tcnn = _TcnnGrid(config, self.table.numel()) if config.implementation == "tcnn" else None
 
     @property
     def width(self) -> int:
@@ -66,10 +77,14 @@ class HashEncoding(nn.Module):
 
     def forward(self, positions: Float[Tensor, "n 3"]) -> Float[Tensor, "n width"]:
         """Features; differentiable in the table and the positions, twice."""
+        if self._tcnn is not None:
+            return self._tcnn(self._unit(positions), self.table, self.n_active_levels)
         return hash_encode(self._unit(positions), self.table, self._levels(), **self._options())
 
     def backward(self, positions: Float[Tensor, "n 3"], grad: Float[Tensor, "n width"]) -> Float[Tensor, "n 3"]:
         """Gradient with respect to the positions, from that with respect to the features; itself differentiable."""
+        if self._tcnn is not None:
+            return 0.5 * self._tcnn.backward(self._unit(positions), self.table, grad, self.n_active_levels)
         return 0.5 * hash_encode_backward(self._unit(positions), self.table, grad, self._levels(), **self._options())
 
     def _unit(self, positions: Tensor) -> Tensor:
@@ -83,3 +98,46 @@ class HashEncoding(nn.Module):
             "n_active_levels": self.n_active_levels,
             "smoothstep": self.config.interpolation == "smoothstep",
         }
+
+
+class _TcnnGrid(nn.Module):
+    """tiny-cuda-nn's grid encoding of positions in [0, 1]^3, without parameters of its own."""
+
+    def __init__(self, config: HashEncodingConfig, n_parameters: int) -> None:
+        super().__init__()
+        try:
+            import tinycudann as tcnn  # type: ignore[import-not-found]
+        except (ImportError, OSError) as e:  # tinycudann raises OSError where it finds no CUDA device
+            raise InputError(
+                f"hash encoding: implementation is 'tcnn', but tinycudann cannot be imported ({e}): install it, or use 'warp'"
+            ) from e
+        options = {
+            "otype": "HashGrid",
+            "n_levels": config.n_levels,
+            "n_features_per_level": config.n_features,
+            "log2_hashmap_size": config.log2_table_size,
+            "base_resolution": config.base_resolution,
+            "per_level_scale": config.growth,
+            "interpolation": config.interpolation.capitalize(),
+        }
+        self.grid = tcnn.Encoding(n_input_dims=3, encoding_config=options, dtype=torch.float32)
+        if self.grid.params.numel() != n_parameters:
+            raise InputError(
+                f"hash encoding: tinycudann's table has {self.grid.params.numel()} numbers where ours has {n_parameters}: "
+                "use implementation 'warp', or another max_resolution"
+            )
+        del self.grid._parameters["params"]  # the table is handed in
+        self.n_features = config.n_features
+
+    def forward(self, positions: Tensor, table: Tensor, n_active_levels: int) -> Tensor:
+        self.grid.params = table.view(-1)
+        features = self.grid(positions.clamp(0.0, 1.0)).float()
+        is_active = torch.arange(features.shape[-1], device=features.device) < n_active_levels * self.n_features
+        return features * is_active
+
+    def backward(self, positions: Tensor, table: Tensor, grad: Tensor, n_active_levels: int) -> Tensor:
+        """Gradient with respect to the positions, from that with respect to the features."""
+        with torch.enable_grad():
+            positions = positions if positions.requires_grad else positions.detach().requires_grad_()
+            features = self(positions, table, n_active_levels)
+            return torch.autograd.grad(features, positions, grad, create_graph=True)[0]

@@ -16,7 +16,7 @@ def psnr(image: Float[Tensor, "*shape"], rgb: Float[Tensor, "*shape"]) -> Float[
 
 
 @lru_cache(maxsize=1)
-def _lpips() -> nn.Module | None:
+def lpips_model() -> nn.Module | None:
     """LPIPS (AlexNet), made at first use: its constructor downloads weights, which must not stop a training without a network."""
     try:
         from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
@@ -36,7 +36,7 @@ def image_metrics(image: Float[Tensor, "h w 3"], rgb: Float[Tensor, "h w 3"]) ->
         "psnr": float(psnr(*batch)),
         "ssim": float(structural_similarity_index_measure(batch[1], batch[0], data_range=1.0)),  # type: ignore[arg-type]
     }
-    lpips = _lpips() if min(image.shape[:2]) >= 32 else None
+    lpips = lpips_model() if min(image.shape[:2]) >= 32 else None
     if lpips is not None:
         metrics["lpips"] = float(lpips.to(image.device)(batch[1], batch[0]))
         lpips.reset()  # type: ignore[operator]

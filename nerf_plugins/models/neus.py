@@ -110,11 +110,10 @@ class NeuSModel(VolumetricModel):
         return self.sampler.march if isinstance(self.sampler, SurfaceSampler) else None
 
     def get_param_groups(self) -> dict[str, list[Parameter]]:
-        """One group, "fields": the field, its variance, and what is outside."""
-        modules: list[nn.Module] = [self.field, self.variance]
-        if self.outside is not None:
-            modules.append(self.outside)
-        return {"fields": [parameter for module in modules for parameter in module.parameters()]}
+        """ "fields": the field and what is outside; "variance", which must grow slowly: far from a sharp surface nothing is learnt."""
+        modules: list[nn.Module] = [self.field] if self.outside is None else [self.field, self.outside]
+        fields = [parameter for module in modules for parameter in module.parameters()]
+        return {"fields": fields, "variance": list(self.variance.parameters())}
 
     def get_training_callbacks(self, attributes: TrainingCallbackAttributes) -> list[TrainingCallback]:
         """The shared ones, and the annealing."""

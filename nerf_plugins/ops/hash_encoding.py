@@ -53,16 +53,16 @@ def hash_levels(n_levels: int, base_resolution: int, max_resolution: int, log2_t
     if not 3 <= log2_table_size <= 24:
         raise ValueError(f"log2_table_size must be in [3, 24], got {log2_table_size}")
     growth = (max_resolution / base_resolution) ** (1 / max(n_levels - 1, 1))
-    scales, resolutions, offsets = [], [], [0]
-    for level in range(n_levels):
-        scale = base_resolution * growth**level - 1.0
+    # In float32, as the kernels (and tiny-cuda-nn) have it, so that rounding adds no vertex where a power of the growth is whole.
+    scales = torch.exp2(torch.arange(n_levels) * math.log2(growth)) * base_resolution - 1.0
+    resolutions, offsets = [], [0]
+    for scale in scales.tolist():
         resolution = math.ceil(scale) + 1
         n_vertices = -(-(resolution**3) // 8) * 8
         is_dense = n_vertices <= 1 << log2_table_size
-        scales.append(scale)
         resolutions.append(resolution if is_dense else 0)
         offsets.append(offsets[-1] + (n_vertices if is_dense else 1 << log2_table_size))
-    return HashLevels(torch.tensor(scales), torch.tensor(resolutions).int(), torch.tensor(offsets).int())
+    return HashLevels(scales, torch.tensor(resolutions).int(), torch.tensor(offsets).int())
 
 
 class _Call(NamedTuple):
@@ -200,7 +200,7 @@ def hash_encode(
     :math:`h(v) = (v_x \oplus 2654435761\, v_y \oplus 805459861\, v_z) \bmod 2^T`.
 
     Args:
-        positions: x in [0, 1]^3, float32; outside they are clamped, and have no gradient.
+        positions: x in [0, 1]^3, float32; outside they are clamped, and have no gradient. What is no number is taken for 0.
         table: entries :math:`\theta` of all levels, float32, with 1, 2, 4 or 8 features.
         levels: where each level's entries are, on the same device.
         n_active_levels: finer levels give 0 and get no gradient; None for all.

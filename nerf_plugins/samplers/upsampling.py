@@ -114,23 +114,28 @@ class SurfaceSamplerConfig:
     """Samples of a ray that meets an occupied cell."""
     max_inv_s: float = 1024.0
     """Samples are spread as if the surface were no sharper than this."""
+    explore: float = 0.1
+    """Share of the training rays without an occupied cell that are sampled evenly all the same, so that a missing part can form."""
 
     def __post_init__(self) -> None:
         if self.n_samples < 2:
             raise InputError(f"surface sampler: n_samples must be >= 2, got {self.n_samples}")
         if not self.max_inv_s > 0:
             raise InputError(f"surface sampler: max_inv_s must be > 0, got {self.max_inv_s}")
+        if not 0 <= self.explore <= 1:
+            raise InputError(f"surface sampler: explore must be in [0, 1], got {self.explore}")
 
 
 class SurfaceSampler(nn.Module):
     """Marches the grid, evaluates the distance there, and draws the samples of a ray by the opacity of the march's steps.
 
-    A ray that meets no occupied cell has no samples.
+    A ray that meets no occupied cell has no samples, but for a random few in training.
     """
 
     def __init__(self, config: SurfaceSamplerConfig, space: CubeSpace) -> None:
         super().__init__()
         self.config = config
+        self.space = space
         self.march = OccupancySampler(config.occupancy, space)
 
     @torch.no_grad()
@@ -151,7 +156,14 @@ class SurfaceSampler(nn.Module):
         t = sample_pdf(steps.t_starts, steps.t_ends, section_weights(steps, depths), steps.packed_info, u)
         longest = _LONGEST_SECTION * self.march.step_size * self.march.coarseness
         t_starts, t_ends = t[:, :-1], torch.minimum(t[:, 1:], t[:, :-1] + longest)
-        keep = (steps.packed_info[:, 1:] > 0) & (t_ends > t_starts)
+        meets = steps.packed_info[:, 1:] > 0
+        if stratified and self.config.explore > 0:
+            explores = ~meets & (torch.rand(n_rays, 1, device=t.device) < self.config.explore)
+            nears, fars = self.space.clip(rays)
+            even = nears[:, None] + u * (fars - nears)[:, None]
+            t_starts, t_ends = torch.where(explores, even[:, :-1], t_starts), torch.where(explores, even[:, 1:], t_ends)
+            meets = meets | explores
+        keep = meets & (t_ends > t_starts)
         capacity = self.march.capacity if stratified and t.is_cuda else None
         return pack_sections(t_starts, t_ends, keep, capacity=capacity)
 

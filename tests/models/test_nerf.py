@@ -200,10 +200,10 @@ def test_image_metrics_without_lpips(monkeypatch: pytest.MonkeyPatch):
         raise OSError("no network")
 
     monkeypatch.setattr(lpip, "LearnedPerceptualImagePatchSimilarity", no_network)
-    metrics._lpips.cache_clear()
+    metrics.lpips_model.cache_clear()
     image = torch.rand(40, 40, 3)
     values = metrics.image_metrics(image, (image + 0.1).clamp(0, 1))
-    metrics._lpips.cache_clear()
+    metrics.lpips_model.cache_clear()
     assert set(values) == {"psnr", "ssim"}
     assert 20 <= values["psnr"] < 22
     assert 0.8 < values["ssim"] < 1.0
