@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import trimesh
 
 BIN = Path(sys.executable).parent
 TINY_MODEL = [
@@ -41,6 +42,10 @@ def run(workspace: Path, command: str, *arguments: str) -> subprocess.CompletedP
 
 
 def train(workspace: Path, timestamp: str, *options: str) -> subprocess.CompletedProcess:
+    return train_method(workspace, "vanilla-nerf-custom", timestamp, *TINY_MODEL, *options)
+
+
+def train_method(workspace: Path, method: str, timestamp: str, *options: str) -> subprocess.CompletedProcess:
     data = [
         "demo-data",
         "--data",
@@ -52,11 +57,11 @@ def train(workspace: Path, timestamp: str, *options: str) -> subprocess.Complete
     ]
     (workspace / "demo").mkdir(exist_ok=True)
     place = ["--output-dir", str(workspace / "out"), "--experiment-name", "e", "--timestamp", timestamp]
-    return run(workspace, "ns-train", "vanilla-nerf-custom", "--vis=tensorboard", *place, *TINY_MODEL, *options, *data)
+    return run(workspace, "ns-train", method, "--vis=tensorboard", *place, *options, *data)
 
 
-def run_folder(workspace: Path, timestamp: str) -> Path:
-    return workspace / "out" / "e" / "vanilla-nerf-custom" / timestamp
+def run_folder(workspace: Path, timestamp: str, method: str = "vanilla-nerf-custom") -> Path:
+    return workspace / "out" / "e" / method / timestamp
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +104,50 @@ def test_resuming_goes_on_after_the_checkpoint_and_keeps_the_first_run(workspace
     names = [path.name for path in (run_folder(workspace, "second") / "nerfstudio_models").iterdir()]
     assert names == ["step-000000044.ckpt"]
     assert (trained / "nerfstudio_models" / "step-000000039.ckpt").read_bytes() == before
+
+
+SMALL_HASH = ["--pipeline.model.field.encoding.n-levels=4", "--pipeline.model.field.encoding.log2-table-size=12"]
+SMALL_MLP = [
+    "--pipeline.model.field.D=3",
+    "--pipeline.model.field.W=64",
+    "--pipeline.model.field.skips=2",
+    "--pipeline.model.sampler=upsampling",
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("nerf-hash-custom", SMALL_HASH),
+        ("neus-hash-custom", SMALL_HASH),
+        ("neus-custom", SMALL_MLP),
+    ],
+    ids=["nerf-hash", "neus-hash", "neus"],
+)
+def test_the_other_methods_train_and_evaluate(workspace: Path, method: str, options: list[str]):
+    result = train_method(workspace, method, "tiny", "--max-num-iterations=20", *options)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    config = str(run_folder(workspace, "tiny", method) / "config.yml")
+    result = run(workspace, "ns-eval", "--load-config", config, "--output-path", f"{method}.json")
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert json.loads((workspace / f"{method}.json").read_text())["results"]["psnr"] > 5
+
+
+def test_a_mesh_of_a_checkpoint_in_the_inputs_units(workspace: Path):
+    method = "neus-hash-custom"
+    folder = run_folder(workspace, "tiny", method)
+    if not folder.exists():
+        assert train_method(workspace, method, "tiny", "--max-num-iterations=20", *SMALL_HASH).returncode == 0
+    arguments = ["mesh", "--load-config", str(folder / "config.yml"), "--resolution=32", "--formats", "ply"]
+    result = run(workspace, "nerf-plugins", *arguments)
+    assert result.returncode == 0, result.stderr[-3000:]
+    mesh = trimesh.load_mesh(folder / "mesh" / "mesh.ply")
+    # After so few steps it is still about the sphere that the field starts as.
+    radii = mesh.vertices.__array__() ** 2
+    assert 0.2 < float(radii.sum(axis=1).mean() ** 0.5) < 0.9
+    again = run(workspace, "nerf-plugins", *arguments)
+    assert again.returncode != 0
+    assert "exists and is not overwritten" in again.stderr
 
 
 def test_another_architecture_is_refused_in_one_line(workspace: Path, trained: Path):
