@@ -83,7 +83,7 @@ class NeRFHash(RadianceField):
 
     def _hidden(self, positions: Tensor) -> Tensor:
         dtype = resolve_precision(self.config.precision, positions.device)
-        return self.density_layer(pad_columns(pad_rows(self.encoding(positions).to(dtype))))
+        return self.density_layer(pad_columns(self.encoding(pad_rows(positions)).to(dtype)))
 
     def _activate(self, raw: Tensor) -> Tensor:
         return trunc_exp(raw.float().squeeze(-1) + self.config.density_bias)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,6 +11,9 @@ import torch
 from jaxtyping import Float
 from nerfstudio.configs.base_config import InstantiateConfig
 from torch import Tensor, nn
+
+# inv_s stays within 1e-6 and 1e6.
+_LOG_LIMIT = math.log(1e6)
 
 
 @dataclass
@@ -64,4 +68,6 @@ class Variance(nn.Module):
 
     def forward(self) -> Float[Tensor, ""]:
         """``inv_s``, within what float32 takes."""
-        return torch.exp(10.0 * self.v).clamp(1e-6, 1e6)
+        return torch.exp(
+            (10.0 * self.v).clamp(-_LOG_LIMIT, _LOG_LIMIT)
+        )  # clamped before, since exp's infinity has no gradient

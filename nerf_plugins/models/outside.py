@@ -66,7 +66,7 @@ class OutsideScene(nn.Module):
         if stratified:
             s = (s + (torch.rand_like(s) - 0.5) / n).clamp(0.0, 1.0)
         near_inverse, far_inverse = 1.0 / (1.0 + begin), 1.0 / (1.0 + rays.fars.maximum(begin))
-        t = 1.0 / (near_inverse[:, None] + s * (far_inverse - near_inverse)[:, None]) - 1.0
+        t = 1.0 / torch.lerp(near_inverse[:, None], far_inverse[:, None], s) - 1.0  # exact at both ends, however far
         samples = pack_sections(t[:, :-1], t[:, 1:], torch.ones_like(t[:, 1:], dtype=torch.bool))
         sigmas, rgbs = evaluate_field(self.field, self.space, rays, samples)
         seen = composite(sigmas, rgbs, samples.t_starts, samples.t_ends, samples.packed_info)

@@ -74,8 +74,9 @@ class _Call(NamedTuple):
 
     def gather(self, name: str, positions: Tensor, directions: Tensor, table: Tensor) -> Tensor:
         """(n, L F): features or their derivative along directions; 0 for levels that are not active."""
-        n, n_features = len(positions), table.shape[1]
-        features = torch.zeros(len(self.levels.scales) * n_features, n, device=table.device)
+        n, n_levels, n_features = len(positions), len(self.levels.scales), table.shape[1]
+        features = torch.empty(n_levels * n_features, n, device=table.device)
+        features[self.n_active_levels * n_features :].zero_()
         run, n_runs = self._runs(positions)
         arguments = [positions, directions, self._vectors(table), *self._grid(n, run), features.view(-1)]
         self._launch(name, n_features, self.n_active_levels * n_runs, arguments, positions.device)

@@ -150,22 +150,32 @@ class SurfaceSampler(nn.Module):
         """
         steps = self.march.march(rays) if stratified else self.march.march_for_render(rays)
         depths = self._optical_depths(rays, steps, sdf_fn, inv_s.clamp(max=self.config.max_inv_s))
-        n_rays, n = len(rays.origins), self.config.n_samples
-        jitter = torch.rand(n_rays, n + 1, device=depths.device) if stratified else 0.5
-        u = ((torch.arange(n + 1, device=depths.device) + jitter) / (n + 1)).clamp(max=1 - 2**-24).expand(n_rays, -1)
+        u = self._quantiles(len(rays.origins), depths.device, stratified)
         t = sample_pdf(steps.t_starts, steps.t_ends, section_weights(steps, depths), steps.packed_info, u)
+        # Sections end where the march may have left the occupied cells; the first one begins there.
         longest = _LONGEST_SECTION * self.march.step_size * self.march.coarseness
-        t_starts, t_ends = t[:, :-1], torch.minimum(t[:, 1:], t[:, :-1] + longest)
+        t_starts, t_ends = t[:, :-1].clone(), torch.minimum(t[:, 1:], t[:, :-1] + longest)
+        t_starts[:, 0] = torch.maximum(t[:, 0], t[:, 1] - longest)
+        t_ends[:, 0] = t[:, 1]
         meets = steps.packed_info[:, 1:] > 0
         if stratified and self.config.explore > 0:
-            explores = ~meets & (torch.rand(n_rays, 1, device=t.device) < self.config.explore)
+            explores = ~meets & (torch.rand_like(t[:, :1]) < self.config.explore)
             nears, fars = self.space.clip(rays)
             even = nears[:, None] + u * (fars - nears)[:, None]
             t_starts, t_ends = torch.where(explores, even[:, :-1], t_starts), torch.where(explores, even[:, 1:], t_ends)
             meets = meets | explores
         keep = meets & (t_ends > t_starts)
         capacity = self.march.capacity if stratified and t.is_cuda else None
-        return pack_sections(t_starts, t_ends, keep, capacity=capacity)
+        samples = pack_sections(t_starts, t_ends, keep, capacity=capacity)
+        return samples._replace(n_dropped_rays=samples.n_dropped_rays + steps.n_dropped_rays)
+
+    def _quantiles(self, n_rays: int, device: torch.device, stratified: bool) -> Tensor:
+        """(n_rays, n + 1) ascending from 0 to 1: without the tails some light would leak through every surface."""
+        n = self.config.n_samples
+        jitter = torch.rand(n_rays, n + 1, device=device) - 0.5 if stratified else 0.0
+        u = ((torch.arange(n + 1, device=device) + jitter) / n).expand(n_rays, -1).clone()
+        u[:, 0], u[:, -1] = 0.0, 1.0
+        return u.clamp(0.0, 1.0 - 2**-24)
 
     def _optical_depths(self, rays: Rays, steps: PackedSamples, sdf_fn: SdfFn, inv_s: Tensor) -> Tensor:
         """Of the march's steps; the slope at a step is the steeper fall towards its two neighbours."""
