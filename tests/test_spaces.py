@@ -109,3 +109,20 @@ def test_the_cube_scales_evenly_and_keeps_distances():
     torch.testing.assert_close(space.distances(rays, nears), torch.tensor([7.5]))
     torch.testing.assert_close(space.distances(rays, fars), torch.tensor([8.5]))
     torch.testing.assert_close(rays.nears, torch.tensor([0.025]))
+
+
+def test_the_cube_of_a_box_off_centre_sees_a_crop():
+    space = CubeSpace(torch.tensor([[-1.0, 2.0, 3.0], [3.0, 4.0, 9.0]]))
+    assert float(space.scale) == 3.0
+    torch.testing.assert_close(space.to_world(torch.zeros(1, 3)), torch.tensor([[1.0, 3.0, 6.0]]))
+    bounds = {"nears": torch.tensor([[4.0]]), "fars": torch.tensor([[6.0]])}
+    rays = space.rays(bundle([[1.0, 3.0, 15.0]], [[0.0, 0.0, -1.0]], **bounds), 0.05, 1000.0)
+    torch.testing.assert_close(rays.origins, torch.tensor([[0.0, 0.0, 3.0]]))
+    torch.testing.assert_close(rays.viewdirs, torch.tensor([[0.0, 0.0, -1.0]]))
+    nears, fars = space.clip(rays)  # the box begins at 6, behind which the crop leaves nothing
+    assert nears == fars
+    nears, fars = space.clip(rays._replace(fars=torch.tensor([7.0 / 3])))
+    torch.testing.assert_close(space.distances(rays, torch.cat([nears, fars])), torch.tensor([6.0, 7.0]))
+    positions = torch.rand(5, 3)
+    assert torch.equal(space.field_positions(positions), positions)
+    assert set(space.state_dict()) == {"aabb", "centre", "scale"}

@@ -171,7 +171,7 @@ class NeuSModel(VolumetricModel):
             for, ``curvature`` ().
         """
         rays = self._rays(ray_bundle)
-        samples = self.sampler.sample(rays, self._shifted_sdf, self.variance().detach(), stratified=self.training)
+        samples = self._sample(rays)
         background = self._background(rays)
         behind = background if self.outside is None else self.outside(self.space, rays, background, self.training)
         if not self.training:
@@ -182,6 +182,13 @@ class NeuSModel(VolumetricModel):
         rendered, regularisers = self._render_training(rays, samples)
         outputs = self._describe(rendered, rays, behind) | regularisers
         return outputs | self._training_outputs(background, samples)
+
+    def _sample(self, rays: Rays) -> PackedSamples:
+        inv_s = self.variance().detach()
+        if isinstance(self.sampler, SurfaceSampler) and self._level != 0.0:
+            # The grid holds what is near distance 0; another level's surface may be anywhere.
+            return self.sampler.sample(rays, self._shifted_sdf, inv_s, stratified=False, opacity_threshold=0.0)
+        return self.sampler.sample(rays, self._shifted_sdf, inv_s, stratified=self.training)
 
     def _shifted_sdf(self, positions: Tensor) -> Tensor:
         return self.sdf(positions) - self._level

@@ -139,7 +139,14 @@ class SurfaceSampler(nn.Module):
         self.march = OccupancySampler(config.occupancy, space)
 
     @torch.no_grad()
-    def sample(self, rays: Rays, sdf_fn: SdfFn, inv_s: Float[Tensor, ""], stratified: bool) -> PackedSamples:
+    def sample(
+        self,
+        rays: Rays,
+        sdf_fn: SdfFn,
+        inv_s: Float[Tensor, ""],
+        stratified: bool,
+        opacity_threshold: float | None = None,
+    ) -> PackedSamples:
         """Sections of each ray, at whose midpoints the field is to be evaluated.
 
         Args:
@@ -147,8 +154,12 @@ class SurfaceSampler(nn.Module):
             sdf_fn: distances at positions in the space.
             inv_s: sharpness of the surface.
             stratified: draw at random places of even shares of the opacity (training); a fixed buffer on CUDA.
+            opacity_threshold: of the grid in pictures, other than its own.
         """
-        steps = self.march.march(rays) if stratified else self.march.march_for_render(rays)
+        if stratified:
+            steps = self.march.march(rays)
+        else:
+            steps = self.march.march_for_render(rays, opacity_threshold=opacity_threshold)
         depths = self._optical_depths(rays, steps, sdf_fn, inv_s.clamp(max=self.config.max_inv_s))
         u = self._quantiles(len(rays.origins), depths.device, stratified)
         t = sample_pdf(steps.t_starts, steps.t_ends, section_weights(steps, depths), steps.packed_info, u)

@@ -1,7 +1,6 @@
 import pytest
 import torch
 from nerfstudio.cameras.cameras import Cameras, CameraType
-from nerfstudio.cameras.rays import RayBundle
 from nerfstudio.data.scene_box import SceneBox
 from nerfstudio.model_components.renderers import background_color_override_context
 
@@ -11,6 +10,8 @@ from nerf_plugins.models.nerf import NerfModel, NerfModelConfig
 from nerf_plugins.models.render import render_samples, render_samples_in_rounds
 from nerf_plugins.samplers.occupancy import OccupancySamplerConfig
 from nerf_plugins.samplers.occupancy_grid import OccupancyGridConfig
+
+from .common import make_bundle, rgba_batch
 
 SMALL_FIELD = NeRFMLPConfig(D=2, W=32, skips=(), position_frequencies=4)
 NDC = {"focal_x": 1.0, "focal_y": 1.0, "near": 1.0}
@@ -27,23 +28,6 @@ def make_model(metadata: dict | None = None, **options) -> NerfModel:
     )
     box = SceneBox(aabb=torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]]))
     return config.setup(scene_box=box, num_train_data=3, metadata=metadata or {})
-
-
-def make_bundle(n: int = 16, distance: float = 3.0) -> RayBundle:
-    generator = torch.Generator().manual_seed(0)
-    origins = torch.tensor([[0.0, 0.0, distance]]).repeat(n, 1)
-    targets = torch.rand(n, 3, generator=generator) - 0.5
-    directions = torch.nn.functional.normalize(targets - origins, dim=-1)
-    return RayBundle(
-        origins=origins,
-        directions=directions,
-        pixel_area=torch.ones(n, 1),
-        camera_indices=torch.zeros(n, 1, dtype=torch.long),
-    )
-
-
-def rgba_batch(n: int = 16) -> dict[str, torch.Tensor]:
-    return {"image": torch.rand(n, 4, generator=torch.Generator().manual_seed(1))}
 
 
 @pytest.mark.parametrize("sampler", ["occupancy", "hierarchical"])

@@ -1,27 +1,44 @@
+import math
+
 import pytest
 import torch
+from nerfstudio.cameras.cameras import Cameras, CameraType
 from nerfstudio.data.scene_box import SceneBox
+from nerfstudio.engine.callbacks import TrainingCallbackAttributes
+from nerfstudio.model_components.renderers import background_color_override_context
+from torch import Tensor
 
 from nerf_plugins.errors import InputError
 from nerf_plugins.fields.hash_encoding import HashEncodingConfig
 from nerf_plugins.fields.neus_hash import NeuSHashConfig
+from nerf_plugins.fields.neus_mlp import NeuSMLPConfig
 from nerf_plugins.fields.sdf import Geometry, SDFField
 from nerf_plugins.models.neus import NeuSModel, NeuSModelConfig
 from nerf_plugins.models.outside import OutsideConfig
 from nerf_plugins.samplers.occupancy import OccupancySamplerConfig
 from nerf_plugins.samplers.occupancy_grid import OccupancyGridConfig
-from nerf_plugins.samplers.upsampling import SurfaceSamplerConfig
-from tests.models.test_nerf import make_bundle, rgba_batch
+from nerf_plugins.samplers.upsampling import SurfaceSamplerConfig, UpSamplingSamplerConfig
+from nerf_plugins.spaces import CubeSpace
+
+from .common import make_bundle, rgba_batch
 
 FIELD = NeuSHashConfig(
     encoding=HashEncodingConfig(n_levels=4, base_resolution=4, max_resolution=32, log2_table_size=10), start_levels=4
 )
 
 
+MLP = NeuSMLPConfig(D=3, W=64, skips=(1,), color_layers=2, color_width=32, precision="fp32")
+SAMPLERS = pytest.mark.parametrize("sampler", ["surface", "upsampling"])
+
+
 class Sphere(SDFField):
     """Exact, red."""
 
     radius = 0.5
+    progress = 1.0
+
+    def set_progress(self, progress):
+        self.progress = progress
 
     def sdf(self, positions):
         return positions.norm(dim=-1) - self.radius
@@ -181,3 +198,407 @@ def test_training_on_a_smaller_ball_shrinks_the_surface():
 def test_bad_options(options: dict):
     with pytest.raises(InputError, match=f"{next(iter(options))} must be >= 0, got -1"):
         NeuSModelConfig(**options)
+
+
+# --- Rays and space --------------------------------------------------------------------------------------------------
+
+
+def a_ray(origin: Tensor, target: Tensor):
+    bundle = make_bundle(1)
+    bundle.origins = origin[None]
+    bundle.directions = torch.nn.functional.normalize(target - origin, dim=-1)[None]
+    return bundle
+
+
+@SAMPLERS
+def test_a_box_that_is_no_cube(sampler: str):
+    """The field's cube has the box's longest side: 6 x 4 x 5 makes a sphere of radius 0.5 one of radius 1.5."""
+    model = sharp_sphere(sampler=sampler)
+    low = torch.tensor([10.0, -3.0, 2.0])
+    aabb = torch.stack([low, low + torch.tensor([6.0, 4.0, 5.0])])
+    other = model.config.setup(scene_box=SceneBox(aabb=aabb), num_train_data=3, metadata={})
+    other.field = Sphere()
+    for step in range(17):
+        if other.occupancy_sampler is not None:
+            other.occupancy_sampler.update(step, other.grid_density)
+    other.eval()
+    centre = aabb.mean(0)
+    for axis in (torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.6, 0.0, -0.8])):
+        outputs = other(a_ray(centre + 9.0 * axis, centre))
+        assert float(outputs["accumulation"]) > 0.97
+        assert float(outputs["depth"]) == pytest.approx(9.0 - 1.5, abs=0.06)
+        torch.testing.assert_close(outputs["normals"], (0.5 + 0.5 * axis)[None], atol=0.03, rtol=0.0)
+    past = other(a_ray(centre + torch.tensor([9.0, 0.0, 1.7]), centre + torch.tensor([0.0, 0.0, 1.7])))
+    assert float(past["accumulation"]) < 1e-3
+
+
+@SAMPLERS
+def test_rays_that_see_nothing_have_the_background_and_finite_gradients(sampler: str):
+    model = make_model(sampler=sampler, background_color="white", field=MLP).train()
+    bundle = make_bundle()
+    bundle.nears = torch.full((16, 1), 1e10)  # what the viewer's crop gives a ray that misses
+    bundle.fars = torch.full((16, 1), 1e10)
+    outputs = model(bundle)
+    assert torch.equal(outputs["rgb"], torch.ones(16, 3))
+    assert float(outputs["eikonal_error"]) == 0.0
+    torch.stack(list(model.get_loss_dict(outputs, rgba_batch()).values())).sum().backward()
+    assert all(p.grad is None or not p.grad.any() for p in model.parameters())
+
+
+@SAMPLERS
+def test_a_crop_hides_what_is_before_and_behind(sampler: str):
+    model = sharp_sphere(sampler=sampler).eval()
+    bundle = a_ray(torch.tensor([0.0, 0.0, 3.0]), torch.zeros(3))  # the surface is at 2.5 and, from inside, at 3.5
+    for near, far, seen in ((0.1, 2.3, False), (2.3, 2.7, True), (3.7, 9.0, False)):
+        bundle.nears, bundle.fars = torch.tensor([[near]]), torch.tensor([[far]])
+        assert (float(model(bundle)["accumulation"]) > 0.5) == seen
+
+
+def test_background_in_pictures_is_the_viewers():
+    model = sharp_sphere().eval()
+    away = a_ray(torch.tensor([0.0, 0.0, 3.0]), torch.tensor([0.0, 0.0, 9.0]))
+    assert torch.equal(model(away)["rgb"], torch.zeros(1, 3))
+    with background_color_override_context(torch.tensor([0.1, 0.2, 0.3])):
+        assert torch.allclose(model(away)["rgb"], torch.tensor([[0.1, 0.2, 0.3]]))
+        hit = model(a_ray(torch.tensor([0.0, 0.0, 3.0]), torch.zeros(3)))["rgb"]
+        assert torch.allclose(hit, torch.tensor([[1.0, 0.0, 0.0]]), atol=0.03)
+
+
+@SAMPLERS
+@pytest.mark.parametrize("level", [-0.1, 0.1])
+def test_the_viewers_level_is_what_pictures_show(sampler: str, level: float):
+    model = sharp_sphere(sampler=sampler).eval()
+    model.viewer_level.value = level  # type: ignore[misc]
+    outputs = model(a_ray(torch.tensor([0.0, 0.0, 3.0]), torch.zeros(3)))
+    assert float(outputs["accumulation"]) > 0.95
+    assert float(outputs["depth"]) == pytest.approx(3.0 - (0.5 + level), abs=0.02)
+
+
+@pytest.mark.parametrize("inv_s", [20.0, 200.0, 3000.0])
+def test_no_ray_that_hits_is_lost_to_the_grid(inv_s: float):
+    model = make_model(initial_variance=math.log(inv_s) / 10)
+    model.field = Sphere()
+    for step in range(0, 400, 16):
+        model.occupancy_sampler.update(step, model.grid_density)
+    model.eval()
+    n = 500
+    offsets = torch.linspace(-0.49, 0.49, n)
+    bundle = make_bundle(n)
+    bundle.origins = torch.stack([offsets, torch.full((n,), 0.03), torch.full((n,), 3.0)], dim=-1)
+    bundle.directions = torch.tensor([[0.0, 0.0, -1.0]]).expand(n, 3)
+    samples = model.sampler.sample(model._rays(bundle), model.sdf, model.variance().detach(), stratified=False)
+    assert samples.packed_info[:, 1].min() >= 2
+
+
+def test_a_picture_does_not_depend_on_its_chunks():
+    camera = Cameras(
+        camera_to_worlds=torch.tensor([[[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 3]]]),
+        fx=20.0,
+        fy=20.0,
+        cx=8.0,
+        cy=6.0,
+        width=16,
+        height=12,
+        camera_type=CameraType.PERSPECTIVE,
+    )
+    model = make_model(field=MLP).eval()
+    whole = model.get_outputs_for_camera(camera)
+    model.config.eval_num_rays_per_chunk = 17
+    pieces = model.get_outputs_for_camera(camera)
+    assert whole["normals"].shape == (12, 16, 3)
+    for name in whole:
+        assert torch.allclose(whole[name], pieces[name], atol=1e-4)
+
+
+@SAMPLERS
+@pytest.mark.parametrize("n", [0, 1])
+@pytest.mark.parametrize("training", [True, False])
+def test_few_rays(sampler: str, n: int, training: bool):
+    model = make_model(sampler=sampler, outside=OutsideConfig(n_samples=4)).train(training)
+    assert model(make_bundle(n))["rgb"].shape == (n, 3)
+
+
+# --- Training --------------------------------------------------------------------------------------------------------
+
+
+@SAMPLERS
+def test_outputs_in_training(sampler: str):
+    model = make_model(sampler=sampler, curvature_loss_mult=0.1).train()
+    outputs = model(make_bundle())
+    shapes = {name: tuple(value.shape) for name, value in outputs.items()}
+    assert shapes == {
+        **{"rgb": (16, 3), "accumulation": (16, 1), "depth": (16, 1), "background": (16, 3)},
+        **{"num_samples_per_ray": (16,), "n_dropped_rays": (), "eikonal_error": (), "curvature": ()},
+    }
+    assert outputs["background"].std() > 0.1
+    metrics = model.get_metrics_dict(outputs, rgba_batch())
+    expected = {"psnr", "samples_per_ray", "dropped_rays", "inv_s", "eikonal_error"}
+    assert set(metrics) == expected | ({"occupied_fraction"} if sampler == "surface" else set())
+    assert float(metrics["inv_s"]) == pytest.approx(math.exp(3.0), rel=1e-5)
+    assert float(metrics["eikonal_error"]) == float(outputs["eikonal_error"])
+
+
+@SAMPLERS
+def test_a_step_trains_every_parameter_finitely(sampler: str):
+    outside = OutsideConfig(n_samples=4)
+    model = make_model(sampler=sampler, field=MLP, outside=outside, curvature_loss_mult=1e-3).train()
+    with torch.no_grad():  # encoded frequencies start with weights of 0, whose direction has a gradient all the same
+        for parameter in model.parameters():
+            parameter += 1e-3 * torch.randn_like(parameter)
+    losses = model.get_loss_dict(model(make_bundle()), rgba_batch())
+    assert set(losses) == {"rgb_loss", "eikonal_loss", "curvature_loss", "mask_loss"}
+    torch.stack(list(losses.values())).sum().backward()
+    groups = model.get_param_groups()
+    assert len(groups["variance"]) == 1
+    # nerfstudio's models have an empty parameter that tells their device.
+    assert sum(len(group) for group in groups.values()) == sum(p.numel() > 0 for p in model.parameters())
+    for parameter in (p for group in groups.values() for p in group):
+        assert parameter.grad is not None
+        assert parameter.grad.isfinite().all()
+        assert parameter.grad.abs().sum() > 0
+
+
+@SAMPLERS
+@pytest.mark.parametrize("mask", [0.0, 1.0])
+@pytest.mark.parametrize("v", [-2.0, 0.3, 2.0])
+def test_any_mask_and_any_sharpness_give_finite_gradients(sampler: str, mask: float, v: float):
+    model = make_model(sampler=sampler, field=MLP, initial_variance=v).train()
+    image = torch.cat([rgba_batch()["image"][:, :3], torch.full((16, 1), mask)], dim=-1)
+    losses = model.get_loss_dict(model(make_bundle()), {"image": image})
+    total = torch.stack(list(losses.values())).sum()
+    assert total.isfinite()
+    total.backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is None or parameter.grad.isfinite().all(), name
+
+
+def test_losses_by_hand():
+    model = make_model(eikonal_loss_mult=0.2, mask_loss_mult=0.3, curvature_loss_mult=0.4, background_color="black")
+    outputs = {
+        "rgb": torch.tensor([[0.5, 0.5, 0.5], [0.1, 0.2, 0.3]]),
+        "background": torch.tensor([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]),
+        "accumulation": torch.tensor([[0.8], [0.0]]),
+        "eikonal_error": torch.tensor(0.7),
+        "curvature": torch.tensor(2.0),
+    }
+    image = torch.tensor([[1.0, 0.5, 0.0, 1.0], [0.0, 0.0, 0.0, 0.5]])
+    losses = model.get_loss_dict(outputs, {"image": image})
+    # The second pixel over its background is 0.5 in each channel.
+    assert float(losses["rgb_loss"]) == pytest.approx((0.5 + 0.0 + 0.5 + 0.4 + 0.3 + 0.2) / 6)
+    assert float(losses["eikonal_loss"]) == pytest.approx(0.14)
+    assert float(losses["curvature_loss"]) == pytest.approx(0.8)
+    # -ln 0.8, and half of -ln 0.001 - ln 0.999 since opacities are kept off 0 and 1.
+    bce = (-math.log(0.8) - 0.5 * (math.log(1e-3) + math.log(1 - 1e-3))) / 2
+    assert float(losses["mask_loss"]) == pytest.approx(0.3 * bce, rel=1e-4)
+    assert "mask_loss" not in model.get_loss_dict(outputs, {"image": image[:, :3]})
+    model.config.mask_loss_mult = 0.0
+    assert "mask_loss" not in model.get_loss_dict(outputs, {"image": image})
+
+
+@SAMPLERS
+def test_the_eikonal_error_is_that_of_the_gradients(sampler: str):
+    class Steep(Sphere):
+        def geometry(self, positions):
+            exact = super().geometry(positions)
+            return exact._replace(gradients=1.3 * exact.gradients)
+
+    model = sharp_sphere(sampler=sampler).train()
+    assert float(model(make_bundle())["eikonal_error"]) == pytest.approx(0.0, abs=1e-10)
+    model.field = Steep()
+    assert float(model(make_bundle())["eikonal_error"]) == pytest.approx(0.09, rel=1e-4)
+
+
+def test_the_curvature_is_the_mean_of_the_samples_and_padding_does_not_enter():
+    model = sharp_sphere(curvature_loss_mult=1.0).train()
+    bundle = make_bundle()
+    rays = model._rays(bundle)
+    samples = model.sampler.sample(rays, model.sdf, torch.tensor(400.0), stratified=True)
+    padded = samples._replace(
+        **{
+            name: torch.cat([getattr(samples, name), getattr(samples, name).new_zeros(99)])
+            for name in samples._fields[:3]
+        }
+    )
+    t = 0.5 * (samples.t_starts + samples.t_ends)
+    positions = rays.origins[samples.ray_indices.long()] + t[:, None] * rays.directions[samples.ray_indices.long()]
+    expected = float((2.0 / positions.norm(dim=-1)).mean())
+    for these in (samples, padded):
+        assert float(model._render_training(rays, these)[1]["curvature"]) == pytest.approx(expected, rel=0.02)
+    model.config.curvature_loss_mult = 0.0
+    assert set(model._render_training(rays, samples)[1]) == {"eikonal_error"}
+
+
+def test_progress_reaches_slopes_and_field_through_the_callback():
+    model = make_model(anneal_steps=40)
+    model.field = Sphere()
+    callbacks = model.get_training_callbacks(TrainingCallbackAttributes(None, None, None, None))
+    for step, progress in ((0, 0.0), (10, 0.25), (40, 1.0), (1000, 1.0)):
+        for callback in callbacks:
+            callback.run_callback_at_location(step, callback.where_to_run[0])
+        assert (model.progress, model.field.progress) == (progress, progress)
+    model.update_to_step(20)
+    assert (model.progress, model.field.progress) == (0.5, 0.5)
+    assert model.sampler.march.coarseness == 1.0
+    model.config.anneal_steps = 0
+    model.update_to_step(0)
+    assert model.progress == 1.0
+
+
+def test_annealing_lets_what_faces_away_be_seen():
+    """From inside the sphere the ray leaves the surface: transparent, but for the start of the training."""
+    model = sharp_sphere(sampler="upsampling").eval()
+    bundle = a_ray(torch.zeros(3), torch.tensor([0.0, 0.0, 1.0]))
+    model._set_progress(10**6)
+    assert float(model(bundle)["accumulation"]) < 1e-4
+    bundle = a_ray(torch.tensor([0.62, 0.0, 3.0]), torch.tensor([0.62, 0.0, 0.0]))  # passes at 0.12 from the surface
+    model.config.initial_variance, seen = 0.3, []
+    torch.nn.init.constant_(model.variance.v, 0.3)
+    for step in (0, 1000, 2000):
+        model._set_progress(step)
+        seen.append(float(model(bundle)["accumulation"]))
+    assert seen[0] > seen[1] > seen[2] > 0.0
+
+
+def ball_batch(n: int, radius: float, generator: torch.Generator):
+    """Rays from all around at a white ball, and their RGBA."""
+    bundle = make_bundle(n)
+    bundle.origins = 3 * torch.nn.functional.normalize(torch.randn(n, 3, generator=generator), dim=-1)
+    targets = 1.6 * (torch.rand(n, 3, generator=generator) - 0.5)
+    bundle.directions = torch.nn.functional.normalize(targets - bundle.origins, dim=-1)
+    closest = torch.linalg.cross(bundle.origins, bundle.directions).norm(dim=-1)
+    return bundle, {"image": torch.cat([torch.ones(n, 3), (closest < radius).float()[:, None]], dim=-1)}
+
+
+def mean_radius(model: NeuSModel) -> float:
+    directions = torch.nn.functional.normalize(torch.randn(50, 3, generator=torch.Generator().manual_seed(5)), dim=-1)
+    radii = torch.linspace(0.0, 1.0, 101)
+    inside = model.sdf((radii[:, None, None] * directions).view(-1, 3)).view(101, 50) < 0
+    return float(inside.sum(0).float().mean() * radii[1])
+
+
+@SAMPLERS
+def test_training_moves_the_surface_to_where_it_is(sampler: str):
+    paper = UpSamplingSamplerConfig(n_samples=24, n_importance=16, up_sample_steps=2)
+    model = make_model(anneal_steps=0, field=MLP, sampler=sampler, upsampling=paper)
+    model.config.surface.explore = 0.1
+    groups = model.get_param_groups()
+    optimizer = torch.optim.Adam([{"params": groups["fields"], "lr": 3e-3}, {"params": groups["variance"], "lr": 1e-3}])
+    generator, losses = torch.Generator().manual_seed(0), []
+    before = mean_radius(model)
+    for step in range(60):
+        if model.occupancy_sampler is not None:
+            model.occupancy_sampler.update(step, model.grid_density)
+        bundle, batch = ball_batch(128, 0.3, generator)
+        optimizer.zero_grad()
+        loss = torch.stack(list(model.train().get_loss_dict(model(bundle), batch).values())).sum()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert sum(losses[-10:]) < 0.5 * sum(losses[:10])
+    assert before > 0.38
+    assert mean_radius(model) == pytest.approx(0.3, abs=0.05)
+
+
+@SAMPLERS
+def test_same_seed_same_numbers(sampler: str):
+    def run() -> float:
+        model = make_model(sampler=sampler, field=MLP, outside=OutsideConfig(n_samples=4)).train()
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+        for step in range(3):
+            if model.occupancy_sampler is not None:
+                model.occupancy_sampler.update(step, model.grid_density)
+            loss = torch.stack(list(model.get_loss_dict(model(make_bundle()), rgba_batch()).values())).sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return float(loss)
+
+    assert run() == run()
+
+
+def test_state_dict_holds_grid_variance_and_the_cube():
+    model, other = make_model(half=2.0, centre=0.5), make_model()
+    model.sampler.march.grid.occupied.bernoulli_(0.5)
+    torch.nn.init.constant_(model.variance.v, 0.4)
+    other.load_state_dict(model.state_dict())
+    assert torch.equal(other.sampler.march.grid.occupied, model.sampler.march.grid.occupied)
+    assert float(other.variance.v) == pytest.approx(0.4)
+    assert float(other.space.scale) == 2.0
+
+
+# --- Outside the box -------------------------------------------------------------------------------------------------
+
+
+def outside_model(sigma: float, **options) -> tuple[NeuSModel, list[Tensor]]:
+    """An exact sphere in a blue fog outside of the box, and the places (in the contracted cube) where it was evaluated."""
+    model, places = sharp_sphere(outside=OutsideConfig(n_samples=8), **options).eval(), []
+
+    def fog(positions: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+        places.append(positions)
+        return torch.full((len(positions),), sigma), torch.tensor([0.0, 0.0, 1.0]).expand_as(positions)
+
+    model.outside.__dict__["field"] = fog  # in place of the module
+    del model.outside._modules["field"]
+    return model, places
+
+
+def test_what_is_outside_is_seen_behind_the_box_only():
+    model, places = outside_model(1e3)
+    origin = torch.tensor([0.0, 0.0, 3.0])
+    past = model(a_ray(origin, torch.tensor([0.9, 0.0, 0.0])))
+    assert torch.allclose(past["rgb"], torch.tensor([[0.0, 0.0, 1.0]]), atol=1e-4)
+    assert float(past["accumulation"]) < 1e-3  # of what is inside
+    assert float(model(a_ray(origin, torch.zeros(3)))["rgb"][0, 0]) > 0.97
+    from_inside = model(a_ray(torch.tensor([0.0, 0.9, 0.0]), torch.tensor([0.9, 0.9, 0.0])))
+    assert torch.allclose(from_inside["rgb"], torch.tensor([[0.0, 0.0, 1.0]]), atol=1e-4)
+    missing = model(a_ray(origin, torch.tensor([0.0, 0.0, 9.0])))
+    assert torch.allclose(missing["rgb"], torch.tensor([[0.0, 0.0, 1.0]]), atol=1e-4)
+    positions = torch.cat(places)
+    assert len(positions) == 4 * 8
+    assert positions.abs().amax(-1).min() >= 0.5 - 1e-4  # the contracted box is the inner half
+    assert positions.abs().max() <= 1.0
+
+
+def test_a_thin_outside_lets_the_background_through():
+    model, _ = outside_model(0.0)
+    with background_color_override_context(torch.tensor([0.0, 1.0, 0.0])):
+        past = model(a_ray(torch.tensor([0.0, 0.0, 3.0]), torch.tensor([0.9, 0.0, 0.0])))
+    assert torch.allclose(past["rgb"], torch.tensor([[0.0, 1.0, 0.0]]), atol=1e-3)
+
+
+def test_a_crop_hides_what_is_outside():
+    model, _ = outside_model(1e3)
+    bundle = a_ray(torch.tensor([0.0, 0.0, 3.0]), torch.tensor([0.9, 0.0, 0.0]))
+    bundle.nears, bundle.fars = torch.tensor([[2.0]]), torch.tensor([[3.0]])
+    assert torch.equal(model(bundle)["rgb"], torch.zeros(1, 3))
+
+
+@pytest.mark.parametrize("far_plane", [5.0, 1e3, 1e10])
+@pytest.mark.parametrize("training", [True, False])
+def test_the_outside_reaches_to_the_far_plane(far_plane: float, training: bool):
+    model, places = outside_model(1e-3, far_plane=far_plane)
+    outputs = model.train(training)(a_ray(torch.tensor([0.0, 0.0, 3.0]), torch.tensor([0.9, 0.0, 0.0])))
+    assert outputs["rgb"].isfinite().all()
+    assert torch.cat(places).isfinite().all()
+    if far_plane == 5.0:
+        # The last place is nearer than the far plane: contracted to (2 - 1/|x|) / 2.
+        assert torch.cat(places).abs().max() <= (2 - 1 / 5.0) / 2
+
+
+def test_nothing_outside_is_no_module():
+    assert make_model().outside is None
+    assert "fields" in make_model(outside=OutsideConfig(n_samples=2)).get_param_groups()
+    with pytest.raises(InputError, match="n_samples must be >= 0, got -1"):
+        OutsideConfig(n_samples=-1)
+
+
+def test_the_space_is_a_cube_around_the_box():
+    model = make_model(half=2.0, centre=0.7)
+    assert isinstance(model.space, CubeSpace)
+    assert torch.allclose(model.space.aabb, torch.tensor([[-1.0] * 3, [1.0] * 3]))
+    assert torch.allclose(model.space.to_world(model.space.aabb), model.scene_box.aabb)
+
+
+def test_curvature_eps_is_named():
+    with pytest.raises(InputError, match=r"curvature_eps must be > 0, got 0\.0"):
+        NeuSModelConfig(curvature_eps=0.0)

@@ -1,7 +1,9 @@
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from nerf_plugins.ops import pack_sections
+from nerf_plugins.ops import PackedSamples, pack_sections
 
 STARTS = torch.tensor([[0.0, 1.0, 2.0], [5.0, 6.0, 7.0], [8.0, 9.0, 10.0]])
 ENDS = STARTS + 0.5
@@ -25,6 +27,20 @@ def test_a_ray_that_does_not_fit_keeps_nothing_and_is_counted():
     assert int(samples.n_dropped_rays) == 1
 
 
+def test_what_comes_after_a_ray_that_does_not_fit_finds_no_room_either():
+    samples = pack_sections(STARTS, ENDS, KEEP.flip(0), capacity=2)
+    assert samples.packed_info[:, 1].tolist() == [0, 0, 0]
+    assert int(samples.n_dropped_rays) == 2
+
+
+@pytest.mark.parametrize("capacity", [0, 1])
+def test_all_rays_dropped(capacity: int):
+    samples = pack_sections(STARTS, ENDS, KEEP, capacity=capacity)
+    assert samples.t_ends.tolist() == [0.0] * capacity
+    assert not samples.packed_info[:, 1].any()
+    assert int(samples.n_dropped_rays) == 2  # a ray without sections is not dropped
+
+
 def test_room_to_spare_is_padding():
     samples = pack_sections(STARTS, ENDS, KEEP, capacity=8)
     assert samples.t_starts.tolist() == [0.0, 2.0, 8.0, 9.0, 10.0, 0.0, 0.0, 0.0]
@@ -32,12 +48,57 @@ def test_room_to_spare_is_padding():
     assert samples.packed_info.tolist() == [[0, 2], [2, 0], [2, 3]]
 
 
-@pytest.mark.parametrize("shape", [(0, 3), (2, 0)])
-def test_nothing_to_pack(shape: tuple[int, int]):
+@pytest.mark.parametrize("shape", [(0, 3), (2, 0), (0, 0)])
+@pytest.mark.parametrize("capacity", [None, 0, 5])
+def test_nothing_to_pack(shape: tuple[int, int], capacity: int | None):
     empty = torch.zeros(shape)
-    samples = pack_sections(empty, empty, empty.bool())
-    assert len(samples.t_starts) == 0
-    assert samples.packed_info.shape == (shape[0], 2)
+    samples = pack_sections(empty, empty, empty.bool(), capacity=capacity)
+    assert samples.t_starts.shape == (capacity or 0,)
+    assert samples.packed_info.tolist() == [[0, 0]] * shape[0]
+    assert int(samples.n_dropped_rays) == 0
+
+
+def pack_by_hand(t_starts, t_ends, keep, capacity: int | None) -> PackedSamples:
+    """Ray by ray, into lists. A ray that does not fit has no samples, nor has any after it."""
+    rays, starts, ends, info, n_dropped, wanted = [], [], [], [], 0, 0
+    for ray, kept in enumerate(keep):
+        mine = kept.nonzero()[:, 0]
+        begin, wanted = wanted, wanted + len(mine)
+        if capacity is not None and wanted > capacity:
+            n_dropped += len(mine) > 0
+            info.append((min(begin, capacity), 0))
+            continue
+        info.append((begin, len(mine)))
+        rays += [ray] * len(mine)
+        starts += t_starts[ray, mine].tolist()
+        ends += t_ends[ray, mine].tolist()
+    padding = [0] * ((len(rays) if capacity is None else capacity) - len(rays))
+    return PackedSamples(
+        torch.tensor(rays + padding, dtype=torch.int32),
+        torch.tensor(starts + padding, dtype=torch.float32),
+        torch.tensor(ends + padding, dtype=torch.float32),
+        torch.tensor(info, dtype=torch.int32).reshape(-1, 2),
+        torch.tensor(n_dropped, dtype=torch.int32),
+    )
+
+
+@given(
+    n_rays=st.integers(0, 12),
+    n=st.integers(0, 9),
+    share=st.floats(0, 1),
+    capacity=st.none() | st.integers(0, 60),
+    seed=st.integers(0, 2**31),
+)
+def test_matches_a_loop_over_rays(n_rays, n, share, capacity, seed):
+    generator = torch.Generator().manual_seed(seed)
+    edges = (torch.rand(n_rays, n + 1, generator=generator) + 0.01).cumsum(-1)
+    keep = torch.rand(n_rays, n, generator=generator) < share
+    arguments = edges[:, :-1], edges[:, 1:], keep
+    for mine, expected in zip(
+        pack_sections(*arguments, capacity=capacity), pack_by_hand(*arguments, capacity), strict=True
+    ):
+        assert mine.dtype == expected.dtype
+        assert torch.equal(mine, expected)
 
 
 @pytest.mark.usefixtures("without_type_checker")
@@ -46,7 +107,11 @@ def test_nothing_to_pack(shape: tuple[int, int]):
     [
         ({"keep": KEEP.float()}, "keep must be torch.bool"),
         ({"t_ends": ENDS[:2]}, r"t_ends must have shape \(3, 3\)"),
+        ({"keep": KEEP.to("meta")}, "keep is on meta, but t_starts is on cpu"),
+        ({"t_starts": STARTS.double()}, "t_starts must be torch.float32, got torch.float64"),
+        ({"t_starts": STARTS[0]}, r"t_starts must have shape \(n, n\), got \(3,\)"),
         ({"capacity": -1}, "capacity must be >= 0, got -1"),
+        ({"capacity": 1.5}, "capacity must be an int, got float 1.5"),
     ],
 )
 def test_bad_input_is_named(change: dict, message: str):

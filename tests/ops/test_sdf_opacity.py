@@ -57,16 +57,66 @@ def test_extremes_stay_finite(sdf: float):
         assert bool(value.isfinite().all())
 
 
+@pytest.mark.parametrize("inv_s", [1e-6, 1.0, 1e6])
+def test_extremes_of_everything_at_once(inv_s: float):
+    sizes = torch.tensor([0.0, 1e-30, 1e-7, 1e-3, 1.0, 1e3, 1e10])
+    both = torch.cat([-sizes, sizes])
+    grid = torch.meshgrid(both, both.clamp(-1e3, 1e3), sizes, indexing="ij")
+    sections = [value.reshape(-1).clone().requires_grad_() for value in grid]
+    sharpness = torch.tensor(inv_s, requires_grad=True)
+    depths = sdf_optical_depths(*sections, sharpness)
+    assert depths.isfinite().all()
+    assert (depths >= 0).all()
+    (1 - torch.exp(-depths)).sum().backward()
+    for value in [*sections, sharpness]:
+        assert value.grad is not None
+        assert value.grad.isfinite().all()
+
+
+def test_a_section_through_a_sharp_surface_is_opaque_and_one_in_front_is_transparent():
+    sdf, slopes, widths = torch.tensor([0.1, 0.0, -0.1]), -torch.ones(3), torch.full((3,), 0.1)
+    depths = sdf_optical_depths(sdf, slopes, widths, torch.tensor(1e4))
+    assert depths[0] < 1e-6
+    assert (depths[1:] > 100).all()
+
+
+def test_two_halves_let_through_what_the_whole_does():
+    whole = sdf_optical_depths(torch.tensor([0.01]), torch.tensor([-0.8]), torch.tensor([0.2]), torch.tensor(50.0))
+    middles, slopes, widths = torch.tensor([0.05, -0.03]), torch.full((2,), -0.8), torch.full((2,), 0.1)
+    assert float(sdf_optical_depths(middles, slopes, widths, torch.tensor(50.0)).sum()) == pytest.approx(float(whole))
+
+
 def test_annealing_by_hand():
     slopes = torch.tensor([-1.0, 0.0, 1.0])
     assert anneal_slopes(slopes, 1.0).tolist() == [-1.0, 0.0, 0.0]
     assert anneal_slopes(slopes, 0.0).tolist() == [-1.0, -0.5, 0.0]
     assert anneal_slopes(slopes, 0.5).tolist() == [-1.0, -0.25, 0.0]
+    assert anneal_slopes(torch.tensor([-0.5, 0.5]), 0.25).tolist() == [-(0.75 * 0.75 + 0.5 * 0.25), -0.25 * 0.75]
+
+
+def test_annealing_gives_gradients_to_what_faces_away():
+    for progress, expected in ((0.0, 0.5), (1.0, 0.0)):
+        slopes = torch.tensor([0.5], requires_grad=True)
+        anneal_slopes(slopes, progress).sum().backward()
+        assert slopes.grad is not None
+        assert slopes.grad.item() == expected
 
 
 @pytest.mark.usefixtures("without_type_checker")
-def test_bad_input_is_named():
-    with pytest.raises(ValueError, match=r"slopes must have shape \(3\), got \(2,\)"):
-        sdf_optical_depths(torch.zeros(3), torch.zeros(2), torch.zeros(3), torch.tensor(1.0))
-    with pytest.raises(TypeError, match="inv_s must be a tensor"):
-        sdf_optical_depths(torch.zeros(3), torch.zeros(3), torch.zeros(3), 20.0)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"slopes": torch.zeros(2)}, r"slopes must have shape \(3\), got \(2,\)"),
+        ({"sdf": torch.zeros(3, 1)}, r"sdf must have shape \(n\), got \(3, 1\)"),
+        ({"widths": torch.zeros(4)}, r"widths must have shape \(3\), got \(4,\)"),
+        ({"inv_s": torch.ones(1)}, r"inv_s must have shape \(\), got \(1,\)"),
+        ({"inv_s": 20.0}, "inv_s must be a tensor, got float 20.0"),
+        ({"sdf": torch.zeros(3).double()}, "sdf must be torch.float32, got torch.float64"),
+        ({"widths": torch.zeros(3).half()}, "widths must be torch.float32, got torch.float16"),
+        ({"inv_s": torch.tensor(1.0, device="meta")}, "inv_s is on meta, but sdf is on cpu"),
+    ],
+)
+def test_bad_input_is_named(change: dict, message: str):
+    good = {"sdf": torch.zeros(3), "slopes": torch.zeros(3), "widths": torch.zeros(3), "inv_s": torch.tensor(1.0)}
+    with pytest.raises((TypeError, ValueError), match=message):
+        sdf_optical_depths(**good | change)
