@@ -67,7 +67,8 @@ class OutsideScene(nn.Module):
             s = (s + (torch.rand_like(s) - 0.5) / n).clamp(0.0, 1.0)
         near_inverse, far_inverse = 1.0 / (1.0 + begin), 1.0 / (1.0 + rays.fars.maximum(begin))
         t = 1.0 / torch.lerp(near_inverse[:, None], far_inverse[:, None], s) - 1.0  # exact at both ends, however far
-        samples = pack_sections(t[:, :-1], t[:, 1:], torch.ones_like(t[:, 1:], dtype=torch.bool))
+        everything = torch.ones_like(t[:, 1:], dtype=torch.bool)
+        samples = pack_sections(t[:, :-1], t[:, 1:], everything, capacity=everything.numel())
         sigmas, rgbs = evaluate_field(self.field, self.space, rays, samples)
         seen = composite(sigmas, rgbs, samples.t_starts, samples.t_ends, samples.packed_info)
         return blend_background(seen.rgb, seen.accumulation, background)

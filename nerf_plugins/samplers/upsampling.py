@@ -76,23 +76,24 @@ class UpSamplingSampler(nn.Module):
         new = [c.n_importance // c.up_sample_steps] * c.up_sample_steps
         new[-1] += c.n_importance % c.up_sample_steps
         for i, n_new in enumerate(new):
-            t_new = self._draw(t, sdf, nears.new_tensor(c.first_inv_s * 2.0**i), n_new)
+            t_new = self._draw(t, sdf, nears.new_full((), c.first_inv_s * 2.0**i), n_new)
             last = i + 1 == len(new)
             sdf_new = torch.zeros_like(t_new) if last else sdf_along(rays, t_new, sdf_fn)
             t, order = torch.cat([t, t_new], dim=-1).sort(dim=-1)
             sdf = torch.cat([sdf, sdf_new], dim=-1).gather(-1, order)
         # The paper's last section has the length of an even step.
         t_ends = torch.cat([t[:, 1:], t[:, -1:] + ((fars - nears) / c.n_samples)[:, None]], dim=-1)
-        return pack_sections(t, t_ends, t_ends > t)
+        return pack_sections(t, t_ends, t_ends > t, capacity=t.numel() if stratified and t.is_cuda else None)
 
     def _draw(self, t: Tensor, sdf: Tensor, inv_s: Tensor, n_new: int) -> Tensor:
-        """Where the sections between the samples are opaque; a section falls as steeply as the flatter of itself and the one before."""
+        """Where the sections between the samples are opaque; a section falls as steeply as the steeper of itself and the one before."""
         widths = t[:, 1:] - t[:, :-1]
         slopes = (sdf[:, 1:] - sdf[:, :-1]) / (widths + 1e-5)
         before = torch.cat([torch.zeros_like(slopes[:, :1]), slopes[:, :-1]], dim=-1)
         slopes = torch.minimum(before, slopes).clamp(-1e3, 0.0)
         middle = 0.5 * (sdf[:, 1:] + sdf[:, :-1])
-        samples = pack_sections(t[:, :-1], t[:, 1:], torch.ones_like(widths, dtype=torch.bool))
+        everything = torch.ones_like(widths, dtype=torch.bool)
+        samples = pack_sections(t[:, :-1], t[:, 1:], everything, capacity=widths.numel())
         depths = sdf_optical_depths(middle.view(-1), slopes.view(-1), widths.reshape(-1), inv_s)
         u = (torch.arange(n_new, device=t.device) + 0.5) / n_new
         return sample_pdf(
