@@ -15,7 +15,7 @@ from nerf_plugins.errors import InputError
 from nerf_plugins.fields.hash_encoding import HashEncoding, HashEncodingConfig
 from nerf_plugins.fields.layers import LinearLayers, linear, pad_columns, pad_rows, padded_product
 from nerf_plugins.fields.precision import Precision, resolve_precision
-from nerf_plugins.fields.sdf import Geometry, SDFField, SDFFieldConfig
+from nerf_plugins.fields.sdf import Geometry, SDFField, SDFFieldConfig, settle_on_sphere
 
 _BETA = 100.0
 
@@ -113,11 +113,12 @@ class NeuSHash(SDFField):
 
 @torch.no_grad()
 def _initialise_as_sphere(field: NeuSHash) -> None:
-    """Weights for which the distance is nearly ``|x| - radius``; the encoding starts without influence."""
+    """Weights for which the distance is about ``|x| - radius``; the encoding starts without influence."""
     width = field.config.width
     nn.init.normal_(field.layer.weight, 0.0, math.sqrt(2.0 / width))
     field.layer.weight[:, 3:] = 0.0
     nn.init.zeros_(field.layer.bias)
     sign = -1.0 if field.config.inside_out else 1.0
     nn.init.normal_(field.head.weight, sign * math.sqrt(math.pi / width), 1e-4)
-    nn.init.constant_(field.head.bias, -sign * field.config.radius)
+    nn.init.zeros_(field.head.bias)
+    settle_on_sphere(field, field.head.bias, field.config.radius)

@@ -16,7 +16,7 @@ from nerf_plugins.errors import InputError
 from nerf_plugins.fields.encoding import encode, encode_backward
 from nerf_plugins.fields.layers import pad_columns, pad_rows, padded_product
 from nerf_plugins.fields.precision import Precision, resolve_precision
-from nerf_plugins.fields.sdf import Geometry, SDFField, SDFFieldConfig
+from nerf_plugins.fields.sdf import Geometry, SDFField, SDFFieldConfig, settle_on_sphere
 
 # The paper's softplus is nearly a relu; its slope is sigmoid(beta z).
 _BETA = 100.0
@@ -160,7 +160,7 @@ def _weights(layers: nn.ModuleList | list[nn.Linear]) -> list[tuple[Tensor, Tens
 
 @torch.no_grad()
 def _initialise_as_sphere(mlp: NeuSMLP, encoded: int) -> None:
-    """Weights for which the distance is nearly ``|x| - radius``; encoded frequencies start without influence."""
+    """Weights for which the distance is about ``|x| - radius``; encoded frequencies start without influence."""
     for i, layer in enumerate(mlp.layers):
         assert isinstance(layer, nn.Linear)
         nn.init.normal_(layer.weight, 0.0, math.sqrt(2.0 / layer.out_features))
@@ -171,4 +171,5 @@ def _initialise_as_sphere(mlp: NeuSMLP, encoded: int) -> None:
             layer.weight[:, layer.in_features - encoded + 3 :] = 0.0
     sign = -1.0 if mlp.config.inside_out else 1.0
     nn.init.normal_(mlp.head.weight, sign * math.sqrt(math.pi / mlp.config.W), 1e-4)
-    nn.init.constant_(mlp.head.bias, -sign * mlp.config.radius)
+    nn.init.zeros_(mlp.head.bias)
+    settle_on_sphere(mlp, mlp.head.bias, mlp.config.radius)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from nerfstudio.configs.base_config import InstantiateConfig
 from torch import Tensor, nn
@@ -51,6 +52,14 @@ class SDFField(nn.Module, ABC):
 
     def set_progress(self, progress: float) -> None:
         """Tells how far training is, in [0, 1]; fields that learn from coarse to fine follow it."""
+
+
+@torch.no_grad()
+def settle_on_sphere(field: SDFField, bias: nn.Parameter, radius: float) -> None:
+    """Shifts the bias of the distance so that it is 0 on average over a sphere: random weights alone miss the radius by so much that
+    a small ball may have no inside."""
+    directions = F.normalize(torch.randn(1024, 3), dim=-1)
+    bias -= field.sdf(radius * directions).mean()
 
 
 class Variance(nn.Module):

@@ -108,14 +108,14 @@ def cell_of(position: wp.vec3, low: wp.vec3, cell: wp.vec3, resolution: wp.vec3i
 
 
 @wp.func
-def leave_cell(ray: Ray, index: wp.vec3i, low: wp.vec3, cell: wp.vec3):
-    """The t at which the ray crosses the far side of a cell."""
+def leave_block(ray: Ray, index: wp.vec3i, log2_side: int, low: wp.vec3, cell: wp.vec3, resolution: wp.vec3i):
+    """The t at which the ray crosses the far side of the aligned block of cells that holds a cell."""
     t = float(ray.t_exit)
     for axis in range(3):
         if ray.direction[axis] != 0.0:
-            face = index[axis]
+            face = (index[axis] >> log2_side) << log2_side
             if ray.direction[axis] > 0.0:
-                face = face + 1
+                face = wp.min(face + (1 << log2_side), resolution[axis])
             plane = low[axis] + float(face) * cell[axis]
             t = wp.min(t, (plane - ray.origin[axis]) / ray.direction[axis])
     return t
@@ -173,6 +173,7 @@ def seek(
     candidate: Sample,
     t_first: float,
     occupancy: wp.array4d[wp.uint8],
+    empty_blocks: wp.array4d[wp.uint8],
     centre: wp.vec3,
     half: wp.vec3,
     step_size: float,
@@ -198,7 +199,9 @@ def seek(
         if occupancy[level, index[0], index[1], index[2]] != wp.uint8(0):
             sample.found = 1
         else:
-            t_target = wp.min(leave_cell(ray, index, low, cell), enter_finer_box(ray, t_mid, level, centre, half))
+            log2_side = int(empty_blocks[level, index[0], index[1], index[2]])
+            t_target = leave_block(ray, index, log2_side, low, cell, resolution)
+            t_target = wp.min(t_target, enter_finer_box(ray, t_mid, level, centre, half))
             sample = jump(sample, t_target, t_first, step_size, cone_angle, max_step_size)
             t_mid = 0.5 * (sample.t_start + sample.t_end)
     return sample
@@ -213,6 +216,7 @@ def count_samples(
     fars: wp.array[float],
     jitter: wp.array[float],
     occupancy: wp.array4d[wp.uint8],
+    empty_blocks: wp.array4d[wp.uint8],
     aabb: wp.array[wp.vec3],
     step_size: float,
     cone_angle: float,
@@ -228,11 +232,11 @@ def count_samples(
     if ray.t_enter < ray.t_exit:
         sample = first_interval(ray, jitter[i], step_size, cone_angle, max_step_size)
         t_first = sample.t_start
-        sample = seek(ray, sample, t_first, occupancy, centre, half, step_size, cone_angle, max_step_size)
+        sample = seek(ray, sample, t_first, occupancy, empty_blocks, centre, half, step_size, cone_angle, max_step_size)
         while sample.found == 1 and count < max_samples_per_ray:
             count = count + 1
             sample = jump(sample, 0.0, t_first, step_size, cone_angle, max_step_size)
-            sample = seek(ray, sample, t_first, occupancy, centre, half, step_size, cone_angle, max_step_size)
+            sample = seek(ray, sample, t_first, occupancy, empty_blocks, centre, half, step_size, cone_angle, max_step_size)
     counts[i] = count
 
 
@@ -245,6 +249,7 @@ def write_samples(
     fars: wp.array[float],
     jitter: wp.array[float],
     occupancy: wp.array4d[wp.uint8],
+    empty_blocks: wp.array4d[wp.uint8],
     aabb: wp.array[wp.vec3],
     step_size: float,
     cone_angle: float,
@@ -265,7 +270,7 @@ def write_samples(
     sample = first_interval(ray, jitter[i], step_size, cone_angle, max_step_size)
     t_first = sample.t_start
     for k in range(count):
-        sample = seek(ray, sample, t_first, occupancy, centre, half, step_size, cone_angle, max_step_size)
+        sample = seek(ray, sample, t_first, occupancy, empty_blocks, centre, half, step_size, cone_angle, max_step_size)
         ray_indices[start + k] = i
         t_starts[start + k] = sample.t_start
         t_ends[start + k] = sample.t_end

@@ -22,6 +22,7 @@ from nerf_plugins.models.volumetric import VolumetricModel, VolumetricModelConfi
 from nerf_plugins.ops import Composited, PackedSamples, anneal_slopes, composite, sdf_optical_depths
 from nerf_plugins.samplers.occupancy import OccupancySampler
 from nerf_plugins.samplers.upsampling import (
+    MARCH_ROOM,
     SurfaceSampler,
     SurfaceSamplerConfig,
     UpSamplingSampler,
@@ -177,8 +178,7 @@ class NeuSModel(VolumetricModel):
         if not self.training:
             rendered, normals = self._render_picture(rays, samples)
             return self._describe(rendered, rays, behind) | {"normals": 0.5 + 0.5 * normals}
-        if self.ray_budget is not None:
-            self.ray_budget.observe(samples.packed_info[:, 1])
+        self._observe(samples)
         rendered, regularisers = self._render_training(rays, samples)
         outputs = self._describe(rendered, rays, behind) | regularisers
         return outputs | self._training_outputs(background, samples)
@@ -189,6 +189,15 @@ class NeuSModel(VolumetricModel):
             # The grid holds what is near distance 0; another level's surface may be anywhere.
             return self.sampler.sample(rays, self._shifted_sdf, inv_s, stratified=False, opacity_threshold=0.0)
         return self.sampler.sample(rays, self._shifted_sdf, inv_s, stratified=self.training)
+
+    def _observe(self, samples: PackedSamples) -> None:
+        """Tells the budget of rays what a batch takes of its fixed buffers."""
+        if self.ray_budget is None:
+            return
+        counts = [samples.packed_info[:, 1]]
+        if isinstance(self.sampler, SurfaceSampler):
+            counts.append(self.sampler.num_march_steps // MARCH_ROOM)
+        self.ray_budget.observe(*counts)
 
     def _shifted_sdf(self, positions: Tensor) -> Tensor:
         return self.sdf(positions) - self._level
@@ -223,7 +232,8 @@ class NeuSModel(VolumetricModel):
     def _curvatures(self, positions: Tensor) -> Tensor:
         """Absolute Laplacian of the distance by central differences, (n,). Source: Li et al., Neuralangelo, 2023, equation 8."""
         eps = self.config.curvature_eps
-        offsets = eps * torch.cat([torch.eye(3), -torch.eye(3)]).to(positions)
+        axes = torch.eye(3, device=positions.device)
+        offsets = eps * torch.cat([axes, -axes])
         around = self.field.sdf((positions[:, None] + offsets).view(-1, 3)).view(-1, 6).sum(-1)
         return ((around - 6.0 * self.field.sdf(positions)) / eps**2).abs()
 

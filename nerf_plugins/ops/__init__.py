@@ -2,7 +2,7 @@
 
 from nerf_plugins.ops.composite import Composited, blend_background, composite
 from nerf_plugins.ops.hash_encoding import HashLevels, hash_encode, hash_encode_backward, hash_levels
-from nerf_plugins.ops.march import march_grid
+from nerf_plugins.ops.march import empty_blocks, march_grid
 from nerf_plugins.ops.packed import PackedSamples, pack_sections
 from nerf_plugins.ops.sample_pdf import sample_pdf
 from nerf_plugins.ops.sdf_opacity import anneal_slopes, sdf_optical_depths
@@ -14,6 +14,7 @@ __all__ = [
     "anneal_slopes",
     "blend_background",
     "composite",
+    "empty_blocks",
     "hash_encode",
     "hash_encode_backward",
     "hash_levels",

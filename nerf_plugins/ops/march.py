@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Bool, Float
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from nerf_plugins.ops._checks import require_count, require_positive, require_same_device, require_tensor
@@ -21,6 +22,7 @@ def march_grid(
     occupancy: Bool[Tensor, "levels rx ry rz"],
     aabb: Float[Tensor, "2 3"],
     *,
+    empty_blocks: UInt8[Tensor, "levels rx ry rz"] | None = None,
     step_size: float,
     cone_angle: float = 0.0,
     max_step_size: float = math.inf,
@@ -42,6 +44,8 @@ def march_grid(
         fars: end of each ray, float32; may be inf.
         occupancy: which cells are occupied. Level l's box has the centre of ``aabb`` and :math:`2^l` times its size.
         aabb: (min, max) corner of level 0's box, float32.
+        empty_blocks: :func:`empty_blocks` of ``occupancy``, with which empty space is crossed in longer jumps, to the same samples. Values
+            that are not of this occupancy skip samples.
         step_size: the smallest step, > 0, in units of ``t``.
         cone_angle: growth of the step with distance, >= 0; 0 for steps of one size.
         max_step_size: the largest step, >= ``step_size``.
@@ -69,6 +73,10 @@ def march_grid(
     occupancy = require_tensor("occupancy", occupancy, torch.bool, (None, None, None, None))
     if 0 in occupancy.shape:
         raise ValueError(f"occupancy must have at least one level and one cell, got shape {tuple(occupancy.shape)}")
+    # An empty cell's occupancy is 0, as is the logarithm of a block of one cell.
+    blocks = occupancy if empty_blocks is None else empty_blocks
+    if empty_blocks is not None:
+        blocks = require_tensor("empty_blocks", empty_blocks, torch.uint8, tuple(occupancy.shape))
     aabb = require_tensor("aabb", aabb, torch.float32, (2, 3))
     if aabb.device.type == "cpu" and not bool((aabb[0] < aabb[1]).all() and aabb.isfinite().all()):
         raise ValueError(f"aabb must be finite with min < max, got {aabb.tolist()}")
@@ -81,14 +89,21 @@ def march_grid(
         raise ValueError(f"max_step_size must be >= step_size {step_size}, got {max_step_size}")
     limit = require_count("max_samples_per_ray", max_samples_per_ray, INT32_MAX)
     device = require_same_device(
-        origins=origins, directions=directions, nears=nears, fars=fars, occupancy=occupancy, aabb=aabb, jitter=jitter
+        origins=origins,
+        directions=directions,
+        nears=nears,
+        fars=fars,
+        occupancy=occupancy,
+        empty_blocks=blocks,
+        aabb=aabb,
+        jitter=jitter,
     )
     capacity = None if capacity is None else require_count("capacity", capacity, 0)
 
     from nerf_plugins.kernels import march as kernels
     from nerf_plugins.kernels.launch import launch
 
-    rays = [origins, directions, nears, fars, jitter, occupancy, aabb, step_size, cone_angle, max_step_size]
+    rays = [origins, directions, nears, fars, jitter, occupancy, blocks, aabb, step_size, cone_angle, max_step_size]
     counts = torch.zeros(n_rays, dtype=torch.int32, device=device)
     launch(kernels.count_samples, n_rays, [*rays, limit, counts], device)
     packed_info, n_samples, n_dropped_rays = allot(counts, capacity)
@@ -97,3 +112,43 @@ def march_grid(
     t_ends = torch.zeros(n_samples, dtype=torch.float32, device=device)
     launch(kernels.write_samples, n_rays, [*rays, packed_info, ray_indices, t_starts, t_ends], device)
     return PackedSamples(ray_indices, t_starts, t_ends, packed_info, n_dropped_rays)
+
+
+# Blocks of 32 cells a side; larger ones would be rare.
+_MAX_LOG2_SIDE = 5
+
+
+@torch.no_grad()
+def empty_blocks(occupancy: Bool[Tensor, "levels rx ry rz"]) -> UInt8[Tensor, "levels rx ry rz"]:
+    """For each empty cell log2 of the side, in cells, of the largest empty block around it; 0 for an occupied cell.
+
+    Blocks have sides of 1, 2, 4, ... 32 cells and begin at multiples of them; what sticks out of the grid counts as empty.
+
+    Args:
+        occupancy: which cells are occupied.
+
+    Raises:
+        TypeError: ``occupancy`` is no bool tensor.
+        ValueError: it has not four dimensions.
+
+    Nothing is differentiable, and nothing is read back from the device.
+    """
+    occupancy = require_tensor("occupancy", occupancy, torch.bool, (None, None, None, None))
+    blocks = torch.zeros_like(occupancy, dtype=torch.uint8)
+    sizes, coarse = occupancy.shape[1:], occupancy
+    for log2_side in range(1, _MAX_LOG2_SIDE + 1):
+        for axis in (1, 2, 3):
+            coarse = _any_of_pairs(coarse, axis)
+        fine = ~coarse
+        for axis, size in zip((1, 2, 3), sizes):
+            fine = fine.repeat_interleave(1 << log2_side, dim=axis).narrow(axis, 0, size)
+        blocks += fine
+    return blocks
+
+
+def _any_of_pairs(occupied: Tensor, axis: int) -> Tensor:
+    if occupied.shape[axis] % 2:
+        pad = [0, 0] * (3 - axis) + [0, 1]
+        occupied = F.pad(occupied, pad)
+    first, second = occupied.unflatten(axis, (-1, 2)).unbind(axis + 1)
+    return first | second

@@ -85,7 +85,7 @@ def allot(counts: Tensor, capacity: int | None) -> tuple[Tensor, int, Tensor]:
         n_samples = int(ends[-1]) if len(ends) else 0
         if n_samples > INT32_MAX:
             raise ValueError(
-                f"step_size gives {n_samples} samples, more than {INT32_MAX}: take a larger one or fewer rays"
+                f"{n_samples} samples are more than {INT32_MAX}: take fewer rays, or larger steps (step_size)"
             )
         n_dropped_rays = counts.new_zeros(())
     else:

@@ -30,7 +30,7 @@ def sdf_optical_depths(
         inv_s: s > 0, one number.
 
     Returns:
-        :math:`\tau \ge 0`; finite for finite input. Differentiable in all four.
+        :math:`\tau \ge 0`; finite where :math:`s f_\pm` is. Differentiable in all four.
 
     Raises:
         TypeError: an argument of another type or dtype.

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nerf_plugins.errors import InputError
-from nerf_plugins.ops import PackedSamples, march_grid
+from nerf_plugins.ops import PackedSamples, empty_blocks, march_grid
 from nerf_plugins.samplers.nerfacc_march import march_with_nerfacc, require_nerfacc
 from nerf_plugins.samplers.occupancy_grid import DensityFn, OccupancyGrid, OccupancyGridConfig
 from nerf_plugins.spaces import BoxSpace, ContractedSpace, Rays
@@ -82,13 +82,13 @@ class OccupancySampler(nn.Module):
         self.grid.update(step, density_fn, self.step_size)
         self.set_step(step)
 
-    def march(self, rays: Rays) -> PackedSamples:
-        """Training samples: jittered; a fixed buffer on CUDA."""
+    def march(self, rays: Rays, room: int = 1) -> PackedSamples:
+        """Training samples: jittered; a fixed buffer on CUDA, ``room`` times as long as ``capacity``."""
         return self._march(
             rays,
             self.step_size * self.coarseness,
             jitter=torch.rand_like(rays.nears),
-            capacity=self.capacity if rays.origins.is_cuda else None,
+            capacity=room * self.capacity if rays.origins.is_cuda else None,
         )
 
     @property
@@ -120,6 +120,7 @@ class OccupancySampler(nn.Module):
         capacity: int | None = None,
         occupied: Tensor | None = None,
     ) -> PackedSamples:
+        blocks = self.grid.empty_blocks if occupied is None else empty_blocks(occupied)
         occupied = self.grid.occupied if occupied is None else occupied
         if self.config.marcher == "nerfacc":
             return march_with_nerfacc(rays, occupied, self.grid.aabb, step_size, self.cone_angle, jitter)
@@ -130,6 +131,7 @@ class OccupancySampler(nn.Module):
             rays.fars,
             occupied,
             self.grid.aabb,
+            empty_blocks=blocks,
             step_size=step_size,
             cone_angle=self.cone_angle,
             max_step_size=max(step_size, self.diagonal) if self.cone_angle > 0 else math.inf,

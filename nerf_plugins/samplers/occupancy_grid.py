@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor, nn
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.ops import empty_blocks
 
 DensityFn = Callable[[Float[Tensor, "n 3"]], Float[Tensor, "n"]]
 
@@ -76,11 +77,20 @@ class OccupancyGrid(nn.Module):
         generator = torch.Generator().manual_seed(0)
         order = torch.randperm(self.densities.numel(), generator=generator, dtype=torch.int32)
         self.register_buffer("warmup_order", order, persistent=False)
+        self._blocks: tuple[Tensor, int, Tensor] | None = None
 
     @property
     def fraction_occupied(self) -> Float[Tensor, ""]:
         """Share of the cells that are occupied."""
         return self.occupied.float().mean()
+
+    @property
+    def empty_blocks(self) -> UInt8[Tensor, "levels r r r"]:
+        """:func:`nerf_plugins.ops.empty_blocks` of ``occupied``, made anew when that has changed."""
+        version = self.occupied._version
+        if self._blocks is None or self._blocks[0] is not self.occupied or self._blocks[1] != version:
+            self._blocks = (self.occupied, version, empty_blocks(self.occupied))
+        return self._blocks[2]
 
     def is_warming_up(self, step: int) -> bool:
         """Whether all cells still count as occupied."""

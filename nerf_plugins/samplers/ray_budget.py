@@ -26,14 +26,15 @@ class RayBudget:
         self._n_rays: float | None = None
         self._pending: tuple[Tensor, int, torch.cuda.Event | None] | None = None
 
-    def observe(self, num_samples_per_ray: Tensor) -> None:
-        """Starts to read the samples of a batch; ``num_samples_per_ray`` is (n_rays,)."""
-        total = num_samples_per_ray.sum(dtype=torch.int64).to("cpu", non_blocking=True)
+    def observe(self, *num_samples_per_ray: Tensor) -> None:
+        """Starts to read the samples of a batch. Each argument is (n_rays,); where there are several, the largest total counts."""
+        totals = torch.stack([counts.sum(dtype=torch.int64) for counts in num_samples_per_ray])
+        total = totals.amax().to("cpu", non_blocking=True)
         copied = None
-        if num_samples_per_ray.is_cuda:
+        if totals.is_cuda:
             copied = torch.cuda.Event()
             copied.record()
-        self._pending = (total, len(num_samples_per_ray), copied)
+        self._pending = (total, len(num_samples_per_ray[0]), copied)
 
     def rays(self, current: int) -> int:
         """Rays for the next batch, from the batches observed so far; even, as nerfstudio's pixel samplers want it.

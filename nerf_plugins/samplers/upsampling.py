@@ -16,6 +16,9 @@ from nerf_plugins.spaces import CubeSpace, Rays
 
 SdfFn = Callable[[Float[Tensor, "n 3"]], Float[Tensor, "n"]]
 
+MARCH_ROOM = 2
+"""On CUDA the march to the surface has room for this many times the samples of a batch; its steps see the distance only."""
+
 # A section between two samples is never longer than this many steps of the march: what lies between may be unoccupied.
 _LONGEST_SECTION = 2.0
 
@@ -133,6 +136,9 @@ class SurfaceSampler(nn.Module):
     A ray that meets no occupied cell has no samples, but for a random few in training.
     """
 
+    num_march_steps: Tensor
+    """(n_rays,) steps of each ray of the last batch."""
+
     def __init__(self, config: SurfaceSamplerConfig, space: CubeSpace) -> None:
         super().__init__()
         self.config = config
@@ -158,9 +164,10 @@ class SurfaceSampler(nn.Module):
             opacity_threshold: of the grid in pictures, other than its own.
         """
         if stratified:
-            steps = self.march.march(rays)
+            steps = self.march.march(rays, room=MARCH_ROOM)
         else:
             steps = self.march.march_for_render(rays, opacity_threshold=opacity_threshold)
+        self.num_march_steps = steps.packed_info[:, 1]
         depths = self._optical_depths(rays, steps, sdf_fn, inv_s.clamp(max=self.config.max_inv_s))
         u = self._quantiles(len(rays.origins), depths.device, stratified)
         t = sample_pdf(steps.t_starts, steps.t_ends, section_weights(steps, depths), steps.packed_info, u)

@@ -5,7 +5,7 @@ import contextlib
 import pytest
 import torch
 
-from nerf_plugins.ops import PackedSamples, blend_background, composite, march_grid, sample_pdf
+from nerf_plugins.ops import PackedSamples, blend_background, composite, empty_blocks, march_grid, sample_pdf
 
 from ..ops import reference
 from ..ops.cases import MARCH_CASES, Packed, random_march_problem, random_packed
@@ -70,6 +70,18 @@ def test_march_matches_the_cpu(generator, cone_angle):
     for rays, move in ((some, dict), (cuda(some), cuda)):
         samples = march_grid(**rays, **move({"occupancy": problem.occupancy, "aabb": problem.aabb}), **problem.steps)
         reference.assert_same_samples(samples, **some, occupancy=problem.occupancy, aabb=problem.aabb, **problem.steps)
+
+
+@pytest.mark.parametrize("cone_angle", [0.0, 0.02])
+def test_empty_blocks_change_no_sample(generator, cone_angle):
+    problem = random_march_problem(
+        generator, 500, levels=3, resolution=(48, 30, 33), n_steps=300, density=0.01, cone_angle=cone_angle
+    )
+    blocks = empty_blocks(problem.occupancy.cuda())
+    assert torch.equal(blocks.cpu(), empty_blocks(problem.occupancy))
+    plain = march_grid(**cuda(problem.arguments()), **problem.steps)
+    jumping = march_grid(**cuda(problem.arguments()), **problem.steps, empty_blocks=blocks)
+    assert all(torch.equal(a, b) for a, b in zip(plain, jumping, strict=True))
 
 
 def rays_edges(ray: int, *several) -> list[torch.Tensor]:

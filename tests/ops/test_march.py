@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nerf_plugins.ops import PackedSamples, march_grid
+from nerf_plugins.ops import PackedSamples, empty_blocks, march_grid
 
 from . import reference
 from .cases import FAR, MARCH_CASES, random_march_problem
@@ -113,6 +113,54 @@ def test_long_gaps_do_not_lose_the_lattice(generator):
     """Few occupied cells, fine steps: after a long walk through empty cells the edges are still the lattice's."""
     problem = random_march_problem(generator, 12, levels=3, resolution=(32, 32, 32), density=0.01, n_steps=600)
     check(problem)
+
+
+# --- Empty blocks ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8, 8), (2, 5, 16, 3), (1, 1, 1, 70), (3, 33, 12, 7)])
+@pytest.mark.parametrize("density", [0.0, 0.002, 0.1, 1.0])
+def test_empty_blocks_are_the_largest_aligned_ones(generator, shape, density):
+    occupancy = torch.rand(shape, generator=generator) < density
+    found = empty_blocks(occupancy)
+    for cell in torch.randint(2**30, (40, 4), generator=generator).remainder(torch.tensor(shape)).tolist():
+        level, *index = cell
+        largest = 0
+        while largest < 5:
+            side = 2 ** (largest + 1)
+            block = (level, *(slice(i // side * side, i // side * side + side) for i in index))
+            if occupancy[block].any():
+                break
+            largest += 1
+        assert found[tuple(cell)] == largest
+    assert found[occupancy].eq(0).all()
+
+
+@given(st.one_of(march_problems(cone=False), march_problems(cone=True)))
+def test_empty_blocks_change_no_sample(problem):
+    plain, jumping = march(problem), march(problem, empty_blocks=empty_blocks(problem.occupancy))
+    assert all(torch.equal(a, b) for a, b in zip(plain, jumping, strict=True))
+
+
+@pytest.mark.parametrize("density", [0.0005, 0.01])
+@pytest.mark.parametrize("cone_angle", [0.0, 0.02])
+def test_jumping_over_empty_blocks_matches_the_reference(generator, cone_angle, density):
+    problem = random_march_problem(
+        generator, 60, levels=3, resolution=(48, 30, 33), n_steps=300, density=density, cone_angle=cone_angle
+    )
+    check(problem, march(problem, empty_blocks=empty_blocks(problem.occupancy)))
+
+
+@pytest.mark.usefixtures("without_type_checker")
+def test_empty_blocks_must_fit_the_grid(generator):
+    problem = random_march_problem(generator, 3)
+    with pytest.raises(ValueError, match="empty_blocks"):
+        march(problem, empty_blocks=torch.zeros(1, 2, 2, 3, dtype=torch.uint8))
+    with pytest.raises(TypeError, match="empty_blocks"):
+        march(problem, empty_blocks=problem.occupancy)
+
+
+# --- Against the grid ------------------------------------------------------------------------------------------------
 
 
 def test_every_midpoint_lies_in_an_occupied_cell(generator):

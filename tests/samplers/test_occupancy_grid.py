@@ -122,3 +122,12 @@ def test_state_is_saved_and_restored():
 def test_bad_options_are_named(name: str, value: float):
     with pytest.raises(InputError, match=name):
         OccupancyGridConfig(**{name: value})
+
+
+def test_empty_blocks_follow_the_occupied_cells():
+    grid = make_grid()
+    assert not grid.empty_blocks.any()
+    grid.occupied.zero_()
+    assert grid.empty_blocks.all()
+    grid.load_state_dict(grid.state_dict() | {"occupied": torch.ones_like(grid.occupied)})
+    assert not grid.empty_blocks.any()

@@ -31,3 +31,9 @@ def test_it_recovers_from_a_batch_without_samples():
     budget = RayBudget(10_000, 4096)
     follow(budget, 0, 3)
     assert abs(follow(budget, 20, 80) - 500) <= 2
+
+
+def test_of_several_totals_the_largest_counts():
+    budget = RayBudget(10_000, 4096)
+    budget.observe(*(torch.full((100,), samples, dtype=torch.int32) for samples in (20, 50, 10)))
+    assert budget.rays(100) == 200

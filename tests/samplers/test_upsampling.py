@@ -250,7 +250,9 @@ def test_rays_that_the_march_drops_are_counted(monkeypatch: pytest.MonkeyPatch):
     all_steps = march.march(rays)
     room = int(all_steps.packed_info[:100, 1].sum())
     monkeypatch.setattr(
-        march, "march", lambda rays: march._march(rays, march.step_size, torch.zeros_like(rays.nears), capacity=room)
+        march,
+        "march",
+        lambda rays, **_: march._march(rays, march.step_size, torch.zeros_like(rays.nears), capacity=room),
     )
     samples = sampler.sample(rays, sphere, SHARP, stratified=True)
     n_without = int((samples.packed_info[:, 1] == 0).sum())
@@ -347,3 +349,12 @@ def test_sdf_along_rays():
 def test_bad_options_are_named(config, options: dict, name: str):
     with pytest.raises(InputError, match=name):
         config(**options)
+
+
+def test_the_steps_of_the_march_are_counted():
+    """Straight through a ball of radius 0.5 in occupied cells of 1/16: the march takes its steps there only."""
+    sampler, rays = surface_sampler(), rays_at_discs(torch.zeros(3))
+    sampler.sample(rays, sphere, SHARP, stratified=True)
+    steps = sampler.march.march_for_render(rays).packed_info[:, 1]
+    assert steps.min() > 2
+    assert (sampler.num_march_steps - steps).abs().max() <= 2  # jitter
