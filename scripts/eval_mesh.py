@@ -1,6 +1,6 @@
 """Measures a mesh against what it should be: Chamfer distance, F-scores, normal error.
 
-The truth is one of: the demo scene (its exact surface), a mesh or a point cloud (PLY, OBJ, GLB), or a scan of the DTU dataset
+The truth is one of: an embedded scene (its exact surface), a mesh or a point cloud (PLY, OBJ, GLB), or a scan of the DTU dataset
 with its protocol. Mesh and truth must be in the same units, as `nerf-plugins mesh` writes them.
 """
 
@@ -23,7 +23,7 @@ from nerf_plugins.geometry.cameras import Camera
 from nerf_plugins.geometry.compare import Comparison, compare
 from nerf_plugins.geometry.sampling import Points, read_mesh, read_points, sample_mesh, sample_scene
 from nerf_plugins.geometry.visibility import is_observed
-from nerf_plugins.scenes import demo_scene
+from nerf_plugins.scenes import SCENES
 
 DEPTH_BEHIND_SURFACE = 0.02
 """How far behind the true surface a point of the mesh still counts as observed, as a share of the diagonal."""
@@ -38,8 +38,8 @@ class Options:
     mesh: tyro.conf.Positional[Path]
     """The mesh's file."""
     truth: Path = Path("demo")
-    """demo: the demo scene. Or the file of a mesh or a point cloud. Or, with --dtu-scan, the folder with the DTU dataset's ObsMask/ and
-    Points/."""
+    """demo, sphere or torus: that scene of demo-data. Or the file of a mesh or a point cloud. Or, with --dtu-scan, the folder with the
+    DTU dataset's ObsMask/ and Points/."""
     dtu_scan: int | None = None
     """Number of the DTU scan: use the dataset's protocol."""
     thresholds: tuple[float, ...] = ()
@@ -49,7 +49,7 @@ class Options:
     demo_views: int = 100
     """Training views of demo-data. Only what they see counts: the table's underside, for one, does not."""
     all_surfaces: bool = False
-    """Count what no view of the demo sees too."""
+    """Count what no training view of demo-data sees too."""
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Print JSON, for programs."""
 
@@ -80,17 +80,17 @@ def evaluate(options: Options) -> tuple[Comparison, float]:
     if options.dtu_scan is not None:
         scan = dtu.read_scan(options.truth, options.dtu_scan)
         return dtu.evaluate(vertices, faces, scan, options.thresholds or (1.0, 2.0, 5.0)), diagonal_of(scan.points)
-    is_demo = options.truth == Path("demo")
+    scene = SCENES[str(options.truth)]() if str(options.truth) in SCENES else None
     mesh = sample_mesh(vertices, faces, options.samples)
     # Another seed: the same mesh as truth is not to be met at the same points.
-    true = sample_scene(demo_scene(), options.samples, 1) if is_demo else read_points(options.truth, options.samples, 1)
+    true = sample_scene(scene, options.samples, 1) if scene else read_points(options.truth, options.samples, 1)
     diagonal = diagonal_of(true)
     thresholds = options.thresholds or [share * diagonal for share in DEFAULT_THRESHOLDS]
-    if options.all_surfaces or not is_demo:
+    if options.all_surfaces or scene is None:
         return compare(mesh, true, thresholds), diagonal
     cameras, depth = demo_cameras(options.demo_views), DEPTH_BEHIND_SURFACE * diagonal
-    counted_mesh = is_observed(mesh.positions, demo_scene(), cameras, depth)
-    counted_true = is_observed(true.positions, demo_scene(), cameras, 1e-4 * diagonal)
+    counted_mesh = is_observed(mesh.positions, scene, cameras, depth)
+    counted_true = is_observed(true.positions, scene, cameras, 1e-4 * diagonal)
     return compare(mesh, true, thresholds, counted_mesh, counted_true), diagonal
 
 

@@ -7,7 +7,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from nerf_plugins.dataparsers import cache
 from nerf_plugins.errors import InputError
-from nerf_plugins.scenes import demo_scene, render
+from nerf_plugins.scenes import SCENES, Scene, render
 from nerf_plugins.scenes.cameras import dome, held_out_places, pick_evenly
 
 VERSION = 1
@@ -46,12 +46,14 @@ def default_folder() -> Path:
 
 @dataclass
 class DemoDataParserConfig(DataParserConfig):
-    """The built-in demo scene; needs no data."""
+    """The built-in scenes; need no data."""
 
     _target: type = field(default_factory=lambda: DemoDataParser)
     """target class to instantiate"""
     data: Path = field(default_factory=default_folder)
     """Folder to keep the rendered pictures in: a subfolder for each set of options, made at first use."""
+    scene: Literal["demo", "sphere", "torus"] = "demo"
+    """demo: a still life. sphere, torus: one textured object, for measuring geometry."""
     resolution: int = 200
     """Width and height of the pictures in pixels."""
     num_train: int = 100
@@ -78,7 +80,8 @@ class DemoDataParser(DataParser):
     def folder(self) -> Path:
         """Where the pictures with these options are: `transforms_{train,val,test}.json` and a folder for each split."""
         c = self.config
-        name = f"v{VERSION}-{c.resolution}px-train{c.num_train}-val{c.num_val}-test{c.num_test}"
+        scene = "" if c.scene == "demo" else f"{c.scene}-"
+        name = f"{scene}v{VERSION}-{c.resolution}px-train{c.num_train}-val{c.num_val}-test{c.num_test}"
         return c.data.expanduser() / name
 
     def _generate_dataparser_outputs(self, split: str = "train", **kwargs: Any) -> DataparserOutputs:
@@ -119,16 +122,16 @@ def render_dataset(folder: Path, config: DemoDataParserConfig) -> None:
             jobs.append((folder / split / f"r_{k}.png", pose))
         meta = {"camera_angle_x": FIELD_OF_VIEW, "frames": frames}
         (folder / f"transforms_{split}.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
-    _render_all(jobs, config.resolution)
+    _render_all(jobs, SCENES[config.scene](), config.resolution)
 
 
-def _render_all(jobs: list[tuple[Path, npt.NDArray[np.floating]]], resolution: int) -> None:
+def _render_all(jobs: list[tuple[Path, npt.NDArray[np.floating]]], scene: Scene, resolution: int) -> None:
     """Render on all cores, with a progress bar; an interrupt drops the pictures that have not begun."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=CONSOLE) as progress, ThreadPoolExecutor(_cores()) as pool:
-        task = progress.add_task("Rendering the demo scene (once)", total=len(jobs))
+        task = progress.add_task("Rendering the scene (once)", total=len(jobs))
         try:
-            for job in as_completed([pool.submit(_render_one, path, pose, resolution) for path, pose in jobs]):
+            for job in as_completed([pool.submit(_render_one, path, scene, pose, resolution) for path, pose in jobs]):
                 job.result()
                 progress.advance(task)
         except BaseException:
@@ -136,9 +139,9 @@ def _render_all(jobs: list[tuple[Path, npt.NDArray[np.floating]]], resolution: i
             raise
 
 
-def _render_one(path: Path, pose: npt.NDArray[np.floating], resolution: int) -> None:
+def _render_one(path: Path, scene: Scene, pose: npt.NDArray[np.floating], resolution: int) -> None:
     focal, center = 0.5 * resolution / np.tan(0.5 * FIELD_OF_VIEW), 0.5 * resolution
-    image = render(demo_scene(), pose, focal, focal, center, center, resolution, resolution, SUPERSAMPLE)
+    image = render(scene, pose, focal, focal, center, center, resolution, resolution, SUPERSAMPLE)
     Image.fromarray(np.round(255.0 * image).astype(np.uint8), mode="RGBA").save(path)
 
 

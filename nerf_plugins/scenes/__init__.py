@@ -1,12 +1,13 @@
 """Analytic scenes with exact geometry (numpy only): the demo's pictures and the truth of tests."""
 
-from nerf_plugins.scenes.demo import demo_scene
+from nerf_plugins.scenes.demo import SCENES, demo_scene
 from nerf_plugins.scenes.materials import Material
 from nerf_plugins.scenes.primitives import Box, Capsule, Cone, Cylinder, Shape, Sphere, Torus
 from nerf_plugins.scenes.rendering import camera_rays, depth, normals, render
 from nerf_plugins.scenes.scene import Hits, Light, Placed, Scene
 
 __all__ = [
+    "SCENES",
     "Box",
     "Capsule",
     "Cone",

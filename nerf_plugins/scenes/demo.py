@@ -26,6 +26,22 @@ def demo_scene() -> Scene:
     return Scene(objects=(_table(), *_ball_and_hoop(), *_around(), *_tripod()))
 
 
+@cache
+def sphere_scene() -> Scene:
+    """A ball of radius 0.6."""
+    return Scene(objects=(Placed("ball", Sphere(0.6), _globe()),))
+
+
+@cache
+def torus_scene() -> Scene:
+    """A ring with a hole: radii 0.5 and 0.2, lying."""
+    return Scene(objects=(Placed("ring", Torus(0.5, 0.2), _ring()),))
+
+
+SCENES = {"demo": demo_scene, "sphere": sphere_scene, "torus": torus_scene}
+"""The embedded scenes by name, for `demo-data` and the measures of meshes."""
+
+
 def rod(name: str, a: Vector, b: Vector, radius: float, material: Material) -> Placed:
     """A capsule whose axis runs from `a` to `b`."""
     axis = np.subtract(b, a)
@@ -46,21 +62,27 @@ def _table() -> Placed:
 
 
 def _ball_and_hoop() -> tuple[Placed, ...]:
-    globe = Material((0.90, 0.88, 0.80), (0.02, 0.26, 0.36), globe_checker(6, 4), specular=0.9, shininess=60.0)
     brass = Material((0.80, 0.52, 0.12), specular=0.3, shininess=25.0)
     return (
-        Placed("ball", Sphere(0.36), globe, (0.0, 0.0, TABLE + 0.36), _frame((0.35, -0.2, 0.9))),
+        Placed("ball", Sphere(0.36), _globe(), (0.0, 0.0, TABLE + 0.36), _frame((0.35, -0.2, 0.9))),
         Placed("hoop", Torus(0.58, THIN), brass, (0.0, 0.0, TABLE + 0.58 + THIN), _frame((0.966, 0.259, 0.0))),
     )
 
 
+def _globe() -> Material:
+    return Material((0.90, 0.88, 0.80), (0.02, 0.26, 0.36), globe_checker(6, 4), specular=0.9, shininess=60.0)
+
+
+def _ring() -> Material:
+    return Material((0.95, 0.62, 0.05), (0.80, 0.14, 0.03), sectors(8))
+
+
 def _around() -> tuple[Placed, ...]:
-    ring = Material((0.95, 0.62, 0.05), (0.80, 0.14, 0.03), sectors(8))
     cone = Material((0.42, 0.10, 0.45), (0.95, 0.72, 0.80), stripes(2, 0.17))
     crate = Material((0.75, 0.08, 0.08), (0.95, 0.80, 0.62), checker(0.222))
     column = Material((0.05, 0.36, 0.12), (0.85, 0.90, 0.70), spiral(2, 0.22))
     return (
-        Placed("ring", Torus(0.19, 0.08), ring, (-0.58, -0.32, TABLE + 0.08)),
+        Placed("ring", Torus(0.19, 0.08), _ring(), (-0.58, -0.32, TABLE + 0.08)),
         Placed("cone", Cone(0.21, 0.58), cone, (0.22, 0.63, TABLE)),
         Placed("crate", Box((0.165, 0.165, 0.165)), crate, (0.46, -0.46, TABLE + 0.165), turned(28.0)),
         Placed("column", Cylinder(0.13, 0.24), column, (-0.50, 0.45, TABLE + 0.24)),

@@ -129,7 +129,7 @@ def test_a_damaged_picture_is_rendered_again(folder):
 def test_ctrl_c_leaves_nothing(tmp_path, monkeypatch):
     calls = []
 
-    def interrupted(path, pose, resolution):
+    def interrupted(path, scene, pose, resolution):
         calls.append(path)
         if len(calls) == 3:
             raise KeyboardInterrupt
@@ -209,3 +209,14 @@ def test_imports_only_from_below():
     allowed = ("nerf_plugins.dataparsers", "nerf_plugins.scenes", "nerf_plugins.errors")
     assert len(lines) > 3
     assert all(line.split()[1].startswith(allowed) for line in lines)
+
+
+def test_another_scene_has_its_own_pictures(tmp_path: Path):
+    configs = [
+        DemoDataParserConfig(data=tmp_path, resolution=16, num_train=2, scene=scene) for scene in ("demo", "torus")
+    ]
+    images = [np.asarray(Image.open(c.setup().get_dataparser_outputs("train").image_filenames[0])) for c in configs]
+    assert (images[0] != images[1]).any()
+    hit = images[1][..., 3] > 0
+    assert not hit[0].any()
+    assert hit.any()
