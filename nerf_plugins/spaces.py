@@ -32,6 +32,10 @@ class Rays(NamedTuple):
     distance_start: Float[Tensor, "n_rays"]
     """World distance from the camera to where ``t`` is 0."""
 
+    def positions(self, ray_indices: Tensor, t: Tensor) -> Tensor:
+        """Where some rays are at some ``t``; (n, 3)."""
+        return self.origins.index_select(0, ray_indices) + t[:, None] * self.directions.index_select(0, ray_indices)
+
 
 def flat_bounds(ray_bundle: RayBundle, near_plane: float, far_plane: float) -> tuple[Tensor, Tensor]:
     """The bundle's own near and far where it has them (a viewer's crop sets them), else the planes; each (n_rays,)."""

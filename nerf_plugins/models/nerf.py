@@ -146,9 +146,9 @@ class NerfModel(VolumetricModel):
     def _render_occupancy(self, rays: Rays) -> tuple[Composited, PackedSamples]:
         assert isinstance(self.sampler, OccupancySampler)
         if self.training:
-            samples = self.sampler.march(rays)
+            samples, n_marched = self.sampler.march_visible(rays, self.grid_density)
             if self.ray_budget is not None:
-                self.ray_budget.observe(samples.packed_info[:, 1])
+                self.ray_budget.observe(samples.packed_info[:, 1], n_marched)
             return render_samples(self.field, self.space, rays, samples, early_stop_eps=0.0), samples
         samples = self.sampler.march_for_render(
             rays,

@@ -27,7 +27,6 @@ from nerf_plugins.samplers.upsampling import (
     SurfaceSamplerConfig,
     UpSamplingSampler,
     UpSamplingSamplerConfig,
-    positions_at,
 )
 from nerf_plugins.spaces import CubeSpace, Rays
 
@@ -196,7 +195,7 @@ class NeuSModel(VolumetricModel):
             return
         counts = [samples.packed_info[:, 1]]
         if isinstance(self.sampler, SurfaceSampler):
-            counts.append(self.sampler.num_march_steps // MARCH_ROOM)
+            counts.append(self.sampler.num_march_steps / MARCH_ROOM)
         self.ray_budget.observe(*counts)
 
     def _shifted_sdf(self, positions: Tensor) -> Tensor:
@@ -209,7 +208,7 @@ class NeuSModel(VolumetricModel):
     def _evaluate(self, rays: Rays, samples: PackedSamples, part: slice) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Positions, densities, colours and gradients at the midpoints of some samples."""
         ray_indices, t_starts, t_ends = samples.ray_indices[part], samples.t_starts[part], samples.t_ends[part]
-        positions = positions_at(rays, ray_indices, 0.5 * (t_starts + t_ends))
+        positions = rays.positions(ray_indices, 0.5 * (t_starts + t_ends))
         viewdirs = rays.viewdirs.index_select(0, ray_indices)
         geometry = self.field.geometry(positions)
         slopes = anneal_slopes((geometry.gradients * viewdirs).sum(-1), self.progress)

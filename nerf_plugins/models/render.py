@@ -34,10 +34,7 @@ def evaluate_field(
     ray_indices, t_starts, t_ends = samples.ray_indices, samples.t_starts, samples.t_ends
     if chosen is not None:
         ray_indices, t_starts, t_ends = ray_indices[chosen], t_starts[chosen], t_ends[chosen]
-    t_mid = 0.5 * (t_starts + t_ends)
-    origins = rays.origins.index_select(0, ray_indices)
-    directions = rays.directions.index_select(0, ray_indices)
-    positions = space.field_positions(origins + t_mid[:, None] * directions)
+    positions = space.field_positions(rays.positions(ray_indices, 0.5 * (t_starts + t_ends)))
     return radiance(positions, rays.viewdirs.index_select(0, ray_indices))
 
 

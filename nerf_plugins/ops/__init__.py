@@ -3,7 +3,7 @@
 from nerf_plugins.ops.composite import Composited, blend_background, composite
 from nerf_plugins.ops.hash_encoding import HashLevels, hash_encode, hash_encode_backward, hash_levels
 from nerf_plugins.ops.march import empty_blocks, march_grid
-from nerf_plugins.ops.packed import PackedSamples, pack_sections
+from nerf_plugins.ops.packed import PackedSamples, pack_sections, select_samples
 from nerf_plugins.ops.sample_pdf import sample_pdf
 from nerf_plugins.ops.sdf_opacity import anneal_slopes, sdf_optical_depths
 
@@ -22,4 +22,5 @@ __all__ = [
     "pack_sections",
     "sample_pdf",
     "sdf_optical_depths",
+    "select_samples",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -67,6 +68,49 @@ def pack_sections(
         return values.new_zeros(n_samples + 1).index_copy_(0, slots, values.reshape(-1))[:n_samples]
 
     return PackedSamples(scatter(rays), scatter(t_starts), scatter(t_ends), packed_info, n_dropped_rays)
+
+
+@torch.no_grad()
+def select_samples(
+    samples: PackedSamples, keep: Bool[Tensor, "n_samples"], *, capacity: int | None = None
+) -> PackedSamples:
+    """Packs the samples that are kept, in their order.
+
+    Args:
+        samples: the samples of all rays.
+        keep: which of them to keep; in padding it must be False.
+        capacity: length of the new buffers, as for :func:`pack_sections`.
+
+    Returns:
+        The packed samples; rays that had been dropped before are counted too. Not differentiable.
+
+    Raises:
+        TypeError: an argument of another type or dtype.
+        ValueError: an argument of another shape or device, or a negative capacity.
+    """
+    t_starts = require_tensor("samples.t_starts", samples.t_starts, torch.float32, (None,))
+    keep = require_tensor("keep", keep, torch.bool, (len(t_starts),))
+    require_same_device(t_starts=t_starts, keep=keep)
+    capacity = None if capacity is None else require_count("capacity", capacity, 0)
+    starts, counts = samples.packed_info.unbind(-1)
+    before = F.pad(torch.cumsum(keep, 0, dtype=torch.int32), (1, 0))  # kept ones before each sample
+    kept_before = before[starts.long()]
+    packed_info, n_samples, n_dropped_rays = allot(before[(starts + counts).long()] - kept_before, capacity)
+    ray_indices = samples.ray_indices.long()
+    # What is not kept goes to one slot past the end, which is cut off.
+    slots = (packed_info[:, 0] - kept_before)[ray_indices] + before[:-1]
+    slots = torch.where(keep & (packed_info[:, 1] > 0)[ray_indices], slots, n_samples).long()
+
+    def scatter(values: Tensor) -> Tensor:
+        return values.new_zeros(n_samples + 1).index_copy_(0, slots, values)[:n_samples]
+
+    return PackedSamples(
+        scatter(samples.ray_indices),
+        scatter(t_starts),
+        scatter(samples.t_ends),
+        packed_info,
+        samples.n_dropped_rays + n_dropped_rays,
+    )
 
 
 def allot(counts: Tensor, capacity: int | None) -> tuple[Tensor, int, Tensor]:

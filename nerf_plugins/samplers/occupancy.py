@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from nerf_plugins.errors import InputError
-from nerf_plugins.ops import PackedSamples, empty_blocks, march_grid
+from nerf_plugins.ops import PackedSamples, composite, empty_blocks, march_grid, select_samples
 from nerf_plugins.samplers.nerfacc_march import march_with_nerfacc, require_nerfacc
 from nerf_plugins.samplers.occupancy_grid import DensityFn, OccupancyGrid, OccupancyGridConfig
 from nerf_plugins.spaces import BoxSpace, ContractedSpace, Rays
+
+MARCH_ROOM = 4
+"""A march that is followed by a choice among its steps has room for this many times the samples of a batch on CUDA."""
 
 
 @dataclass
@@ -34,6 +37,9 @@ class OccupancySamplerConfig:
     samples_per_batch: int | None = 1 << 13
     """The number of rays of a training batch follows the samples they have, so that a batch has about this many. None: always
     train_num_rays_per_batch rays."""
+    min_transmittance: float = 1e-3
+    """In training, samples that a smaller share of a ray's light reaches are left out. Finding them takes the densities of all of them
+    first, without gradient. 0 keeps all, without looking."""
     max_rays_per_batch: int = 1 << 14
     """At most this many rays, however few samples they have."""
     capacity: int | None = None
@@ -51,6 +57,8 @@ class OccupancySamplerConfig:
                 raise InputError(f"occupancy sampler: {name} must be >= 1, got {value}")
         if self.cone_angle is not None and self.cone_angle < 0:
             raise InputError(f"occupancy sampler: cone_angle must be >= 0, got {self.cone_angle}")
+        if not 0 <= self.min_transmittance < 1:
+            raise InputError(f"occupancy sampler: min_transmittance must be in [0, 1), got {self.min_transmittance}")
 
 
 class OccupancySampler(nn.Module):
@@ -90,6 +98,29 @@ class OccupancySampler(nn.Module):
             jitter=torch.rand_like(rays.nears),
             capacity=room * self.capacity if rays.origins.is_cuda else None,
         )
+
+    def march_visible(self, rays: Rays, density_fn: DensityFn) -> tuple[PackedSamples, Shaped[Tensor, "n_rays"]]:
+        """Training samples, of each ray only those that ``min_transmittance`` of its light reaches.
+
+        Returns:
+            The samples, and for each ray the number of its march's steps, divided by the room that the march has for a sample of the batch.
+        """
+        if self.config.min_transmittance == 0:
+            samples = self.march(rays)
+            return samples, samples.packed_info[:, 1]
+        steps = self.march(rays, room=MARCH_ROOM)
+        with torch.no_grad():
+            sigmas = density_fn(rays.positions(steps.ray_indices, 0.5 * (steps.t_starts + steps.t_ends)))
+            rendered = composite(
+                sigmas,
+                sigmas.new_zeros(len(sigmas), 3),
+                steps.t_starts,
+                steps.t_ends,
+                steps.packed_info,
+                early_stop_eps=self.config.min_transmittance,
+            )
+        samples = select_samples(steps, rendered.weights > 0, capacity=self.capacity if rays.origins.is_cuda else None)
+        return samples, steps.packed_info[:, 1] / MARCH_ROOM
 
     @property
     def capacity(self) -> int:

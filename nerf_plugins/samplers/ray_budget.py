@@ -28,7 +28,7 @@ class RayBudget:
 
     def observe(self, *num_samples_per_ray: Tensor) -> None:
         """Starts to read the samples of a batch. Each argument is (n_rays,); where there are several, the largest total counts."""
-        totals = torch.stack([counts.sum(dtype=torch.int64) for counts in num_samples_per_ray])
+        totals = torch.stack([counts.sum(dtype=torch.float64) for counts in num_samples_per_ray])
         total = totals.amax().to("cpu", non_blocking=True)
         copied = None
         if totals.is_cuda:
@@ -47,7 +47,7 @@ class RayBudget:
         total, n_rays, copied = self._pending
         if copied is not None and not copied.query():
             return current
-        wanted = self.samples_per_batch * n_rays / max(int(total), 1)
+        wanted = self.samples_per_batch * n_rays / max(float(total), 1.0)
         self._n_rays = wanted if self._n_rays is None else _MEMORY * self._n_rays + (1 - _MEMORY) * wanted
         self._n_rays = min(max(self._n_rays, _MIN_RAYS), self.max_rays)
         return max(2 * int(self._n_rays / 2), 2)

@@ -199,7 +199,7 @@ class SurfaceSampler(nn.Module):
     def _optical_depths(self, rays: Rays, steps: PackedSamples, sdf_fn: SdfFn, inv_s: Tensor) -> Tensor:
         """Of the march's steps; the slope at a step is the steeper fall towards its two neighbours."""
         t = 0.5 * (steps.t_starts + steps.t_ends)
-        sdf = sdf_fn(positions_at(rays, steps.ray_indices, t))
+        sdf = sdf_fn(rays.positions(steps.ray_indices, t))
         same_ray = steps.ray_indices[1:] == steps.ray_indices[:-1]
         slopes = (sdf[1:] - sdf[:-1]) / (t[1:] - t[:-1]).clamp(min=1e-6)
         # A step alone on its ray is taken to meet the surface head on.
@@ -207,11 +207,6 @@ class SurfaceSampler(nn.Module):
         end = slopes.new_full((1,), -1.0)
         after, before = torch.cat([slopes, end]), torch.cat([end, slopes])
         return sdf_optical_depths(sdf, torch.minimum(before, after)[: len(sdf)], steps.t_ends - steps.t_starts, inv_s)
-
-
-def positions_at(rays: Rays, ray_indices: Tensor, t: Tensor) -> Tensor:
-    """Positions (n, 3) of samples."""
-    return rays.origins.index_select(0, ray_indices) + t[:, None] * rays.directions.index_select(0, ray_indices)
 
 
 def sdf_along(rays: Rays, t: Float[Tensor, "n_rays n"], sdf_fn: SdfFn) -> Float[Tensor, "n_rays n"]:

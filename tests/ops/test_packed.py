@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nerf_plugins.ops import PackedSamples, pack_sections
+from nerf_plugins.ops import PackedSamples, pack_sections, select_samples
 
 STARTS = torch.tensor([[0.0, 1.0, 2.0], [5.0, 6.0, 7.0], [8.0, 9.0, 10.0]])
 ENDS = STARTS + 0.5
@@ -118,3 +118,45 @@ def test_bad_input_is_named(change: dict, message: str):
     arguments = {"t_starts": STARTS, "t_ends": ENDS, "keep": KEEP} | change
     with pytest.raises((TypeError, ValueError), match=message):
         pack_sections(**arguments)
+
+
+# --- Selecting -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("capacity", [None, 3, 5, 20])
+@pytest.mark.parametrize("padding", [0, 4])
+@given(keep=st.lists(st.lists(st.booleans(), max_size=5), min_size=1, max_size=6))
+def test_selecting_is_packing_what_is_left(keep: list[list[bool]], padding: int, capacity: int | None):
+    """Samples in rows of one length, some of them none, against the same rows packed at once."""
+    width = max(1, *(len(row) for row in keep))
+    exists = torch.tensor([[i < len(row) for i in range(width)] for row in keep], dtype=torch.bool).view(-1, width)
+    wanted = torch.tensor([row + [False] * (width - len(row)) for row in keep], dtype=torch.bool).view(-1, width)
+    t_starts = torch.arange(wanted.numel(), dtype=torch.float32).view_as(wanted)
+    everything = pack_sections(t_starts, t_starts + 0.5, exists, capacity=int(exists.sum()) + padding)
+    chosen = torch.cat([wanted[exists], torch.zeros(padding, dtype=torch.bool)])
+    selected = select_samples(everything, chosen, capacity=capacity)
+    expected = pack_sections(t_starts, t_starts + 0.5, wanted, capacity=capacity)
+    for mine, other in zip(selected, expected, strict=True):
+        assert mine.tolist() == other.tolist()
+        assert mine.dtype == other.dtype
+
+
+def test_rays_that_were_dropped_before_stay_counted():
+    samples = pack_sections(STARTS, ENDS, KEEP, capacity=4)
+    again = select_samples(samples, torch.tensor([True, True, False, False]), capacity=1)
+    assert int(again.n_dropped_rays) == 2
+    assert not again.packed_info[:, 1].any()
+
+
+def test_selecting_from_no_rays():
+    none = pack_sections(STARTS[:0], ENDS[:0], KEEP[:0])
+    assert len(select_samples(none, torch.zeros(0, dtype=torch.bool)).t_starts) == 0
+
+
+@pytest.mark.usefixtures("without_type_checker")
+def test_bad_choice():
+    samples = pack_sections(STARTS, ENDS, KEEP)
+    with pytest.raises(ValueError, match="keep"):
+        select_samples(samples, torch.ones(4, dtype=torch.bool))
+    with pytest.raises(TypeError, match="keep"):
+        select_samples(samples, torch.ones(5))

@@ -1,6 +1,6 @@
 import torch
 
-from nerf_plugins.samplers.occupancy import OccupancySampler, OccupancySamplerConfig
+from nerf_plugins.samplers.occupancy import MARCH_ROOM, OccupancySampler, OccupancySamplerConfig
 from nerf_plugins.samplers.occupancy_grid import OccupancyGridConfig
 from nerf_plugins.spaces import BoxSpace, ContractedSpace, Rays
 
@@ -68,3 +68,26 @@ def test_render_threshold_can_be_raised():
     everything = sampler.march_for_render(make_rays(1))
     dense = sampler.march_for_render(make_rays(1), opacity_threshold=0.5)
     assert 0 < len(dense.t_starts) < len(everything.t_starts) / 4
+
+
+def test_training_ends_where_the_light_does():
+    """In fog of density 10 a thousandth of the light is left after ln(1000) / 10 = 0.69 of the 2 units through the box."""
+    rays = make_rays(3)
+    fog = {"density_fn": lambda positions: torch.full((len(positions),), 10.0)}
+    samples, n_marched = make_sampler(min_transmittance=1e-3).march_visible(rays, **fog)
+    step = make_sampler().step_size * make_sampler().coarseness
+    for ray in range(3):
+        ends = samples.t_ends[samples.ray_indices == ray]
+        assert abs(float(ends.max() - 2.0) - 0.69) < 2 * step
+    assert (n_marched * MARCH_ROOM - 2 / step).abs().max() <= 1
+    everything, n_marched = make_sampler(min_transmittance=0.0).march_visible(rays, **fog)
+    assert everything.t_ends.max() > 3.9
+    assert torch.equal(n_marched, everything.packed_info[:, 1])
+
+
+def test_what_is_seen_is_all_sampled():
+    """Behind empty space nothing is left out; each ray keeps what the march found."""
+    rays, torch_state = make_rays(2), torch.get_rng_state()
+    thin = make_sampler().march_visible(rays, lambda positions: torch.full((len(positions),), 1e-3))[0]
+    torch.set_rng_state(torch_state)
+    assert torch.equal(thin.t_starts, make_sampler().march(rays).t_starts)

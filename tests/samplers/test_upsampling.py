@@ -15,7 +15,6 @@ from nerf_plugins.samplers.upsampling import (
     SurfaceSamplerConfig,
     UpSamplingSampler,
     UpSamplingSamplerConfig,
-    positions_at,
     sdf_along,
 )
 from nerf_plugins.spaces import CubeSpace, Rays
@@ -73,7 +72,7 @@ STRATIFIED = pytest.mark.parametrize("stratified", [True, False], ids=["stratifi
 
 
 def render(rays: Rays, samples: PackedSamples, inv_s: Tensor) -> Composited:
-    positions = positions_at(rays, samples.ray_indices, 0.5 * (samples.t_starts + samples.t_ends))
+    positions = rays.positions(samples.ray_indices, 0.5 * (samples.t_starts + samples.t_ends))
     normals = torch.nn.functional.normalize(positions, dim=-1)
     slopes = (normals * rays.directions[samples.ray_indices.long()]).sum(-1)
     widths = samples.t_ends - samples.t_starts
@@ -86,7 +85,7 @@ def render(rays: Rays, samples: PackedSamples, inv_s: Tensor) -> Composited:
 def test_most_sections_are_in_the_shell_of_the_surface(make, stratified: bool):
     rays, sampler = hitting_rays(), make()
     samples = sampler.sample(rays, sphere, SHARP, stratified)
-    positions = positions_at(rays, samples.ray_indices, 0.5 * (samples.t_starts + samples.t_ends))
+    positions = rays.positions(samples.ray_indices, 0.5 * (samples.t_starts + samples.t_ends))
     near = sphere(positions).abs() < 0.04
     # Half of the up-sampler's sections are the even ones.
     assert near.float().mean() > (0.85 if isinstance(sampler, SurfaceSampler) else 0.45)
@@ -205,7 +204,7 @@ def test_some_rays_without_an_occupied_cell_are_explored_in_training(explore: fl
 def test_exploring_leaves_rays_that_meet_the_surface_alone():
     rays = rays_at_discs(torch.full((64,), 0.2))
     samples = surface_sampler(explore=1.0).sample(rays, sphere, SHARP, stratified=True)
-    positions = positions_at(rays, samples.ray_indices, samples.t_starts)
+    positions = rays.positions(samples.ray_indices, samples.t_starts)
     assert sphere(positions).abs().max() < 0.5 * RADIUS
 
 
