@@ -190,7 +190,9 @@ def main(options: Options) -> None:
     for column in ["", "samples", *columns]:
         table.add_column(column)
     for label, row in rows.items():
-        table.add_row(label, f"{row['samples']:.0f}", *[f"{row[column]:.2f}" if column in row else "" for column in columns])
+        table.add_row(
+            label, f"{row['samples']:.0f}", *[f"{row[column]:.2f}" if column in row else "" for column in columns]
+        )
     console.print(table)
     console.print("empty blocks: what our march jumps over, made anew only when the grid changes")
 

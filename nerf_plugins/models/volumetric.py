@@ -17,6 +17,7 @@ from torch import Tensor
 
 from nerf_plugins.errors import InputError
 from nerf_plugins.implicit import ImplicitSurface
+from nerf_plugins.models.mesh_view import MeshView
 from nerf_plugins.models.metrics import image_metrics, psnr
 from nerf_plugins.ops import Composited, PackedSamples, blend_background
 from nerf_plugins.samplers.occupancy import OccupancySampler, OccupancySamplerConfig
@@ -77,6 +78,7 @@ class VolumetricModel(Model):
             0.0001,
             hint="Light below which a ray is cut off",
         )
+        self.mesh_view = MeshView(self.implicit_surface)
 
     @property
     def occupancy_sampler(self) -> OccupancySampler | None:

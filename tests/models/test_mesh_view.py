@@ -1,0 +1,58 @@
+"""The mesh in the viewer: its buttons are found by nerfstudio and show the surface."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from nerfstudio.viewer.utils import parse_object
+from nerfstudio.viewer.viewer_elements import ViewerElement
+
+from .test_neus import make_model, sharp_sphere
+
+
+class Scene:
+    """What viser's scene is told."""
+
+    def __init__(self) -> None:
+        self.meshes: list = []
+
+    def add_mesh_trimesh(self, name, mesh, scale):
+        self.meshes.append((name, mesh, scale))
+        return SimpleNamespace(remove=self.meshes.clear)
+
+
+def with_viewer(model) -> Scene:
+    scene = Scene()
+    model.mesh_view.control.viser_server = SimpleNamespace(scene=scene)
+    return scene
+
+
+def test_the_viewer_finds_the_controls():
+    names = {element.name for _, element in parse_object(make_model(), ViewerElement, "model")}
+    assert {"Show mesh", "Hide mesh", "Mesh resolution", "SDF level", "Early stop"} <= names
+
+
+def test_the_mesh_is_shown_and_hidden():
+    model = sharp_sphere(half=2.0, centre=0.5)
+    scene = with_viewer(model)
+    model.mesh_view.resolution.value = 48
+    model.mesh_view.show()
+    ((_, mesh, scale),) = scene.meshes
+    assert scale == 10.0
+    radii = np.linalg.norm(mesh.vertices - 0.5, axis=1)
+    assert np.abs(radii / radii.mean() - 1.0).max() < 0.02
+    assert len(mesh.visual.vertex_colors) == len(mesh.vertices)
+    model.mesh_view.hide()
+    assert not scene.meshes
+    model.mesh_view.hide()  # a second time does nothing
+
+
+def test_no_surface_is_said(capsys):
+    model = make_model()
+    scene = with_viewer(model)
+    model.mesh_view.resolution.value = 32
+    with torch.no_grad():
+        model.field.head.bias += 10.0
+    model.mesh_view.show()
+    assert not scene.meshes
+    assert "No mesh to show" in capsys.readouterr().out
