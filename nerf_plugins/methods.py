@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from nerfstudio.configs.base_config import MachineConfig, ViewerConfig
 from nerfstudio.engine.optimizers import AdamOptimizerConfig, OptimizerConfig
 from nerfstudio.models.base_model import ModelConfig
@@ -46,12 +48,13 @@ def _method(
         scheduler: of the learning rate.
         description: for ns-train's help.
         crop_steps: steps in which only the centre of the images is seen.
-        variance_lr: constant learning rate of the parameter group "variance", where the model has one.
+        variance_lr: learning rate that the parameter group "variance" reaches at the end, where the model has one.
     """
     optimizers = {"fields": {"optimizer": optimizer, "scheduler": scheduler}}
     if variance_lr is not None:
-        constant = WarmupExponentialSchedulerConfig(warmup_steps=1, lr_final=variance_lr, max_steps=1)
-        optimizers["variance"] = {"optimizer": AdamOptimizerConfig(lr=variance_lr, eps=1e-8), "scheduler": constant}
+        # Rises all along: once the surface is sharp, only what is near it is learnt, so the shape has to come first.
+        rising = WarmupExponentialSchedulerConfig(warmup_steps=scheduler.max_steps, lr_final=variance_lr, max_steps=1)
+        optimizers["variance"] = {"optimizer": AdamOptimizerConfig(lr=variance_lr, eps=1e-8), "scheduler": rising}
     return MethodSpecification(
         config=NerfTrainerConfig(
             method_name=name,
@@ -96,8 +99,8 @@ _NEUS_OCCUPANCY = {
 }[_DEVICE]
 
 _NERF_HASH_OCCUPANCY = {
-    "cpu": OccupancySamplerConfig(samples_per_batch=1 << 15, max_rays_per_batch=1 << 13),
-    "cuda": _NERF_OCCUPANCY,
+    "cpu": OccupancySamplerConfig(samples_per_batch=1 << 13, max_rays_per_batch=1 << 13, min_transmittance=1e-3),
+    "cuda": dataclasses.replace(_NERF_OCCUPANCY, min_transmittance=1e-3),
 }[_DEVICE]
 _NEUS_HASH_OCCUPANCY = {
     "cpu": OccupancySamplerConfig(
@@ -127,7 +130,7 @@ neus_custom = _method(
     AdamOptimizerConfig(lr=5e-4, eps=1e-8),
     WarmupExponentialSchedulerConfig(warmup_steps=250, lr_final=5e-5, max_steps=10_000),
     "NeuS (8x256 MLP) with or without masks, sampled at the surface by marching an occupancy grid; on CUDA and CPU, no compiler.",
-    variance_lr=7e-5,
+    variance_lr=1.5e-4,
 )
 
 nerf_hash_custom = _method(
@@ -146,5 +149,5 @@ neus_hash_custom = _method(
     _HASH_ADAM,
     WarmupExponentialSchedulerConfig(warmup_steps=100, lr_final=5e-4, max_steps=5_000),
     "NeuS on a multiresolution hash encoding in Warp: the fast one; on CUDA and CPU, no compiler.",
-    variance_lr=1.5e-4,
+    variance_lr=3e-4,
 )

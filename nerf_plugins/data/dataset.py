@@ -33,6 +33,8 @@ class CheckedDataset(InputDataset):
         if keep_alpha:
             dataparser_outputs = replace(dataparser_outputs, alpha_color=None)
         super().__init__(dataparser_outputs, scale_factor)
+        for name in ("fx", "fy", "cx", "cy"):  # float64 from Blender's parser, with which ns-render spiral fails
+            setattr(self.cameras, name, getattr(self.cameras, name).float())
         self.alpha_filenames: list[Path] | None = self.metadata.get("alpha_filenames")
         self.has_alpha = keep_alpha and (
             self.alpha_filenames is not None or any(_has_alpha(name) for name in dataparser_outputs.image_filenames)

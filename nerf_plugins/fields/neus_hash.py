@@ -36,7 +36,7 @@ class NeuSHashConfig(SDFFieldConfig):
     """Hidden layers of the colour network."""
     direction_degree: int = 4
     """Degrees of spherical harmonics that encode the view direction, 1 to 5."""
-    start_levels: int = 4
+    start_levels: int = 8
     """Levels of the encoding that are active from the start; the others join one by one while the model anneals."""
     radius: float = 0.5
     """Radius of the sphere that the field starts as; the field's cube has the side 2."""

@@ -37,9 +37,9 @@ class OccupancySamplerConfig:
     samples_per_batch: int | None = 1 << 13
     """The number of rays of a training batch follows the samples they have, so that a batch has about this many. None: always
     train_num_rays_per_batch rays."""
-    min_transmittance: float = 1e-3
+    min_transmittance: float = 0.0
     """In training, samples that a smaller share of a ray's light reaches are left out. Finding them takes the densities of all of them
-    first, without gradient. 0 keeps all, without looking."""
+    first, without gradient, which pays where the density is the smaller part of the field. 0 keeps all, without looking."""
     max_rays_per_batch: int = 1 << 14
     """At most this many rays, however few samples they have."""
     capacity: int | None = None

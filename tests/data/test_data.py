@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from nerfstudio.cameras.camera_paths import get_spiral_path
 from nerfstudio.cameras.cameras import Cameras, CameraType
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from nerfstudio.data.scene_box import SceneBox
@@ -153,3 +154,12 @@ def test_rendering_a_camera_path_needs_no_images(tmp_path: Path):
 def test_patches_are_refused():
     with pytest.raises(InputError, match="patch_size 8"):
         NerfDataManagerConfig(patch_size=8)
+
+
+def test_cameras_are_in_single_precision(tmp_path: Path):
+    """nerfstudio's Blender parser gives float64 intrinsics, with which its spiral cannot be made."""
+    outputs = make_outputs(tmp_path)
+    for name in ("fx", "fy", "cx", "cy"):
+        setattr(outputs.cameras, name, getattr(outputs.cameras, name).double())
+    cameras = CheckedDataset(outputs).cameras
+    assert get_spiral_path(cameras[0:1], steps=3, radius=0.1).camera_to_worlds.shape == (3, 3, 4)

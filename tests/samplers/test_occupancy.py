@@ -88,6 +88,8 @@ def test_training_ends_where_the_light_does():
 def test_what_is_seen_is_all_sampled():
     """Behind empty space nothing is left out; each ray keeps what the march found."""
     rays, torch_state = make_rays(2), torch.get_rng_state()
-    thin = make_sampler().march_visible(rays, lambda positions: torch.full((len(positions),), 1e-3))[0]
+    thin = make_sampler(min_transmittance=1e-3).march_visible(
+        rays, lambda positions: torch.full((len(positions),), 1e-3)
+    )[0]
     torch.set_rng_state(torch_state)
     assert torch.equal(thin.t_starts, make_sampler().march(rays).t_starts)
