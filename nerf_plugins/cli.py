@@ -7,8 +7,10 @@ from typing import Annotated
 
 import tyro
 
+from nerf_plugins.camera_paths.options import CameraPathOptions
 from nerf_plugins.errors import InputError
 from nerf_plugins.export.options import MeshOptions
+from nerf_plugins.image_fitting.options import FitImageOptions
 
 
 def doctor(as_json: Annotated[bool, tyro.conf.arg(name="json")] = False) -> int:
@@ -40,7 +42,32 @@ def mesh(options: Annotated[MeshOptions, tyro.conf.arg(name="")]) -> int:
     return 0
 
 
-COMMANDS: dict[str, Callable[..., int]] = {"doctor": doctor, "mesh": mesh}
+def camera_path(options: Annotated[CameraPathOptions, tyro.conf.arg(name="")]) -> int:
+    """Write a camera path for `ns-render camera-path` and the viewer, and say how new its views are."""
+    warnings.simplefilter("ignore", FutureWarning)
+    warnings.filterwarnings("ignore", "Using a non-tuple sequence")  # nerfstudio's cameras, at every call
+
+    from nerf_plugins.camera_paths.making import write_camera_path
+
+    print(write_camera_path(options))
+    return 0
+
+
+def fit_image(options: Annotated[FitImageOptions, tyro.conf.arg(name="")]) -> int:
+    """Let a field learn one picture, (x, y) to colour: its loss curve, and the picture over time."""
+    from nerf_plugins.image_fitting.command import fit_image
+
+    for path in fit_image(options):
+        print(path)
+    return 0
+
+
+COMMANDS: dict[str, Callable[..., int]] = {
+    "doctor": doctor,
+    "mesh": mesh,
+    "camera-path": camera_path,
+    "fit-image": fit_image,
+}
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -30,8 +30,8 @@ step "2/3 evaluation on the test views"
 ns-eval --load-config "$run/config.yml" --output-path "$run/eval.json" </dev/null
 
 step "3/3 orbit: $FRAMES pictures"
-python scripts/orbit_path.py --load-config "$run/config.yml" --output-path "$run/orbit.json" \
-  --frames "$FRAMES" --resolution "$RESOLUTION"
+nerf-plugins camera-path orbit --load-config "$run/config.yml" --output-path "$run/orbit.json" \
+  --frames "$FRAMES" --height "$RESOLUTION"
 ns-render camera-path --load-config "$run/config.yml" --camera-path-filename "$run/orbit.json" \
   --output-path "$run/orbit.mp4" </dev/null
 

@@ -1,6 +1,5 @@
-"""The ffmpeg for videos, and the demo's orbit."""
+"""The ffmpeg for videos."""
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -8,9 +7,7 @@ import sys
 from pathlib import Path
 
 import imageio_ffmpeg
-import numpy as np
 import pytest
-import torch
 
 from nerf_plugins import video
 
@@ -134,44 +131,3 @@ def test_nothing_is_raised_where_there_is_no_ffmpeg_at_all(no_ffmpeg, monkeypatc
     before = dict(os.environ)
     assert video.ensure_ffmpeg() is None
     assert dict(os.environ) == before
-
-
-@pytest.fixture(scope="module")
-def orbit_path():
-    file = Path(__file__).parents[1] / "scripts" / "orbit_path.py"
-    spec = importlib.util.spec_from_file_location("orbit_path", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_orbit_is_a_circle_around_what_the_cameras_look_at(orbit_path):
-    from nerf_plugins.scenes.cameras import dome
-
-    target = np.array([0.3, -0.2, 0.1])
-    poses = dome(np.arange(30.0), 30, target, 2.5, (2.0, 80.0))[:, :3]
-    circle = orbit_path.orbit(poses, 12)
-    offsets = circle[:, :3, 3] - target
-    np.testing.assert_allclose(np.linalg.norm(offsets, axis=1), 2.5)
-    np.testing.assert_allclose(offsets[:, 2], offsets[0, 2])
-    np.testing.assert_allclose(circle[:, :3, 2], offsets / 2.5, atol=1e-12)  # a camera looks along -z
-    np.testing.assert_allclose(circle[:, :3, 3].mean(axis=0)[:2], target[:2], atol=1e-12)
-
-
-def test_nerfstudio_reads_the_camera_path(orbit_path):
-    from nerfstudio.cameras.camera_paths import get_path_from_json
-    from nerfstudio.cameras.cameras import Cameras
-
-    from nerf_plugins.scenes.cameras import dome
-
-    poses = torch.from_numpy(dome(np.arange(8.0), 8, np.zeros(3), 3.0, (10.0, 60.0))[:, :3]).float()
-    cameras = Cameras(poses, fx=300.0, fy=300.0, cx=100.0, cy=50.0, width=200, height=100)
-    path = orbit_path.camera_path(cameras, frames=6, fps=3, resolution=51)
-    read = get_path_from_json(path)
-    assert path["seconds"] == 2.0
-    assert (path["render_width"], path["render_height"]) == (102, 52)
-    assert read.size == 6
-    assert int(read.image_height[0]) == 52
-    assert float(read.fy[0]) == pytest.approx(300.0 * 52 / 100, rel=1e-5)

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+import torch
+from jaxtyping import Float
 from nerfstudio.cameras.rays import RayBundle
 from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager, VanillaDataManagerConfig
 from nerfstudio.data.pixel_samplers import PixelSamplerConfig
+from nerfstudio.utils.rich_utils import CONSOLE
+from torch import Tensor
 
 from nerf_plugins.data.checks import check_dataparser_outputs, is_inside_box
 from nerf_plugins.data.dataset import CheckedDataset
+from nerf_plugins.data.names import image_names
 from nerf_plugins.data.pixel_sampler import CentreCropPixelSampler, CentreCropPixelSamplerConfig
+from nerf_plugins.data.rays import make_ray_generator, upload
+from nerf_plugins.data.subset import SubsetConfig, evaluation_images, training_images
 from nerf_plugins.errors import InputError
 
 
@@ -24,6 +31,8 @@ class NerfDataManagerConfig(VanillaDataManagerConfig):
     """How pixels are drawn."""
     keep_alpha: bool = True
     """Train on RGBA images as they are: the model blends image and render over the same background. Off: the dataparser blends."""
+    subset: SubsetConfig = SubsetConfig()  # noqa: RUF009 - frozen
+    """Which of the dataset's images are used."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -44,9 +53,12 @@ class NerfDataManager(VanillaDataManager[CheckedDataset]):
 
     def create_train_dataset(self) -> CheckedDataset:
         """The training images, checked; with alpha where there is one and it is used."""
-        outputs = self.train_dataparser_outputs
+        whole, config = self.train_dataparser_outputs, self.config.subset
+        outputs = self.train_dataparser_outputs = training_images(config, self.dataparser, whole)
+        self.eval_dataparser_outputs = evaluation_images(config, self.dataparser, whole, self.test_split)
         check_dataparser_outputs(outputs, "train", opens_images=self.test_mode != "inference")
-        inside = is_inside_box(outputs.cameras, outputs.scene_box.aabb).float().mean() > 0.5
+        # Of the whole split: a checkpoint must fit a model that is trained on other images.
+        inside = is_inside_box(whole.cameras, whole.scene_box.aabb).float().mean() > 0.5
         alpha_color = None if outputs.alpha_color is None else outputs.alpha_color.tolist()
         metadata = {**outputs.metadata, "cameras_inside_box": bool(inside), "alpha_color": alpha_color}
         trains = self.test_mode == "val"  # "test" and "inference" evaluate and render
@@ -58,12 +70,48 @@ class NerfDataManager(VanillaDataManager[CheckedDataset]):
 
     def create_eval_dataset(self) -> CheckedDataset:
         """The held-out images, checked, blended over the dataparser's background."""
-        outputs = self.dataparser.get_dataparser_outputs(split=self.test_split)
+        outputs = self.eval_dataparser_outputs
         check_dataparser_outputs(outputs, self.test_split, opens_images=self.test_mode != "inference")
+        if self.test_mode == "val" and self.config.subset != SubsetConfig():
+            self._describe_subset()
         return CheckedDataset(outputs, scale_factor=self.config.camera_res_scale_factor)
 
+    def _describe_subset(self) -> None:
+        """One line on what is trained and evaluated on."""
+        train, held_out = self.train_dataparser_outputs.image_filenames, self.eval_dataparser_outputs.image_filenames
+        n_seen = len(set(train) & set(held_out))
+        warning = f"; {n_seen} of these are trained on too" if n_seen else ""
+        CONSOLE.print(f"Subset: training on {len(train)} images, evaluating on {len(held_out)}{warning}.")
+
+    @property
+    def train_image_names(self) -> list[str]:
+        """The training images' names, in their order: what per-image state of a checkpoint is found again by."""
+        data = self.config.dataparser.data
+        return image_names(self.train_dataparser_outputs.image_filenames, data if data.is_dir() else data.parent)
+
+    @property
+    def scene_from_world(self) -> Float[Tensor, "3 4"]:
+        """What takes the input data's world to the scene: the dataparser's transform, times its scale."""
+        outputs = self.train_dataparser_outputs
+        return outputs.dataparser_scale * outputs.dataparser_transform
+
+    def setup_train(self) -> None:
+        """nerfstudio's loader of training images, and our rays where they are the same as nerfstudio's."""
+        if (
+            "image" in self.exclude_batch_keys_from_device
+        ):  # pixels are drawn where the images are: their numbers are needed there
+            self.exclude_batch_keys_from_device = [*self.exclude_batch_keys_from_device, "image_idx"]
+        super().setup_train()
+        self.train_ray_generator = make_ray_generator(self.train_dataset.cameras.to(self.device))
+
+    def setup_eval(self) -> None:
+        """The same of the held-out ones."""
+        super().setup_eval()
+        self.eval_ray_generator = make_ray_generator(self.eval_dataset.cameras.to(self.device))
+
     def next_train(self, step: int) -> tuple[RayBundle, dict]:
-        """A batch of training rays and their pixels."""
+        """A batch of training rays and their pixels, on the device."""
         if isinstance(self.train_pixel_sampler, CentreCropPixelSampler):
             self.train_pixel_sampler.step = step if self.training else None  # exporters draw from the whole image
-        return super().next_train(step)
+        ray_bundle, batch = super().next_train(step)
+        return ray_bundle, batch | {"image": upload(batch["image"], torch.device(self.device))}

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import os
+import shutil
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import torch
+import tyro
+from nerfstudio.engine.optimizers import Optimizers
 from nerfstudio.engine.trainer import Trainer, TrainerConfig
 from nerfstudio.utils.decorators import check_main_thread
+from nerfstudio.utils.rich_utils import CONSOLE
 
-from nerf_plugins.engine.pipeline import one_line_errors
+from nerf_plugins.data.subset import read_split_file
+from nerf_plugins.engine.finetuning import load_optimizer
+from nerf_plugins.engine.freezing import freeze
+from nerf_plugins.engine.pipeline import NerfPipeline, NerfPipelineConfig, one_line_errors
 from nerf_plugins.errors import InputError
 
 
@@ -22,6 +29,31 @@ class NerfTrainerConfig(TrainerConfig):
 
     _target: type = field(default_factory=lambda: NerfTrainer)
     """target class to instantiate"""
+    freeze: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """What is not trained; may be given several times. geometry (then only the colour learns), color, a group of the optimisers (fields,
+    variance), or modules and parameters by name, where * stands for anything (field.encoding). The occupancy grid goes on following
+    the density."""
+    restart_steps: bool = False
+    """With --load-dir or --load-checkpoint: count steps from 0 and begin learning rates and optimisers anew, for fine-tuning. What the
+    model itself does by steps (annealing, the grid's warm-up, the centre crop) goes on where it was."""
+
+    def save_config(self) -> None:
+        """Saves the configuration as nerfstudio does, and with it a copy of the split file: the run's choice stays what it is."""
+        with one_line_errors():
+            self._keep_split_file()
+        super().save_config()
+
+    def _keep_split_file(self) -> None:
+        if not isinstance(self.pipeline, NerfPipelineConfig):
+            return
+        datamanager = self.pipeline.datamanager
+        given, kept = datamanager.subset.split_file, self.get_base_dir() / "split_indices.json"
+        if given is None or given == kept:
+            return
+        read_split_file(given)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(given, kept)
+        datamanager.subset = replace(datamanager.subset, split_file=kept)
 
     def get_checkpoint_dir(self) -> Path:
         """The checkpoint folder; what is in it must be readable, since nerfstudio's commands load the newest file unchecked."""
@@ -48,6 +80,15 @@ class NerfTrainer(Trainer):
     """Writes a checkpoint beside its place and moves it there, so that a kill never leaves half of one."""
 
     config: NerfTrainerConfig
+    pipeline: NerfPipeline
+
+    def setup_optimizers(self) -> Optimizers:
+        """nerfstudio's optimisers, after what is to be frozen has been."""
+        if self.config.freeze:
+            with one_line_errors():
+                groups = self.pipeline.get_param_groups()
+                CONSOLE.print(freeze(self.pipeline.model, groups, self.config.freeze))
+        return super().setup_optimizers()
 
     @check_main_thread
     def save_checkpoint(self, step: int) -> None:
@@ -69,11 +110,32 @@ class NerfTrainer(Trainer):
                     old.unlink()
 
     def _load_checkpoint(self) -> None:
+        """Loads the model, and unless steps restart the step and the optimisers' state; may be of a run on other images."""
         with one_line_errors():
-            self._check_checkpoint_options()
-            super()._load_checkpoint()
+            path = self._find_checkpoint()
+        if path is None:
+            CONSOLE.print("No checkpoint to load, so training from scratch.")
+            return
+        loaded = torch.load(path, map_location="cpu")
+        self.pipeline.load_pipeline(loaded["pipeline"], loaded["step"])
+        if self.config.restart_steps:
+            self.pipeline.restart_steps(loaded["step"])
+        else:
+            self._start_step = loaded["step"] + 1
+            self._load_optimizers(loaded)
+        CONSOLE.print(f"Loaded {path}; training goes on with step {self._start_step}.")
 
-    def _check_checkpoint_options(self) -> None:
+    def _load_optimizers(self, loaded: dict[str, Any]) -> None:
+        for name, optimizer in self.optimizers.optimizers.items():
+            state = loaded["optimizers"].get(name)
+            if state is None or not load_optimizer(optimizer, state, self.pipeline.renewed):
+                CONSOLE.print(f"The checkpoint has no optimiser for these parameters: {name} begins with a new one.")
+            elif self.config.load_scheduler and name in loaded.get("schedulers", {}):
+                self.optimizers.schedulers[name].load_state_dict(loaded["schedulers"][name])
+        self.grad_scaler.load_state_dict(loaded["scalers"])
+
+    def _find_checkpoint(self) -> Path | None:
+        """The checkpoint that the options ask for, checked."""
         folder, path = self.config.load_dir, self.config.load_checkpoint
         if folder is not None:
             if not folder.is_dir():
@@ -85,6 +147,9 @@ class NerfTrainer(Trainer):
             path = found[-1] if step is None else folder / f"step-{step:09d}.ckpt"
         if path is not None:
             check_checkpoint_file(path)
+        elif self.config.restart_steps:
+            raise InputError("--restart-steps: there is nothing to restart: give --load-dir or --load-checkpoint")
+        return path
 
 
 def default_device() -> Literal["cpu", "cuda"]:

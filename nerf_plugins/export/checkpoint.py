@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 import yaml
 from nerfstudio.configs.method_configs import all_methods
 from nerfstudio.engine.trainer import TrainerConfig
@@ -13,6 +14,7 @@ from nerfstudio.utils.eval_utils import eval_setup
 from nerfstudio.utils.rich_utils import CONSOLE
 from rich.progress import track
 
+from nerf_plugins.data.crop import CropBox
 from nerf_plugins.errors import InputError
 from nerf_plugins.export.masks import inside_masks
 from nerf_plugins.export.mesh import (
@@ -95,6 +97,9 @@ def mesh_of(model: Any, datamanager: Any, options: MeshOptions) -> Trimesh:
     if options.masks != "ignore":
         dataset, share = datamanager.train_dataset, MAX_OUTSIDE[options.masks]
         mesh = keep_vertices(mesh, inside_masks(mesh.vertices, dataset, share, options.mask_margin))
+    crop = getattr(model, "collider", None)
+    if isinstance(crop, CropBox):
+        mesh = keep_vertices(mesh, crop.contains(torch.from_numpy(mesh.vertices)).numpy())
     if options.largest_component:
         mesh = largest_component(mesh)
     color_vertices(mesh, surface)

@@ -46,16 +46,11 @@ class NeuSHashConfig(SDFFieldConfig):
     """Arithmetic of the colour network. auto: bf16 where the device multiplies it faster, else fp32. The distance is always fp32."""
 
     def __post_init__(self) -> None:
-        for name in ("width", "feature_width", "color_layers"):
+        for name in ("width", "feature_width", "color_layers", "start_levels"):
             if getattr(self, name) < 1:
                 raise InputError(f"field: {name} must be >= 1, got {getattr(self, name)}")
         if not 1 <= self.direction_degree <= 5:
             raise InputError(f"field: direction_degree must be in [1, 5], got {self.direction_degree}")
-        if not 1 <= self.start_levels <= self.encoding.n_levels:
-            raise InputError(
-                f"field: start_levels must be in [1, {self.encoding.n_levels}], got {self.start_levels}: "
-                "see encoding.n_levels"
-            )
         if not 0 < self.radius < 1:
             raise InputError(f"field: radius must be in (0, 1), got {self.radius}")
 
@@ -81,7 +76,8 @@ class NeuSHash(SDFField):
 
     def set_progress(self, progress: float) -> None:
         """From ``start_levels`` to all levels, evenly."""
-        start, n_levels = self.config.start_levels, self.config.encoding.n_levels
+        n_levels = self.config.encoding.n_levels
+        start = min(self.config.start_levels, n_levels)
         self.encoding.n_active_levels = start + int(progress * (n_levels - start))
 
     def sdf(self, positions: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:

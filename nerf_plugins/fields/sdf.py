@@ -59,7 +59,7 @@ def settle_on_sphere(field: SDFField, bias: nn.Parameter, radius: float) -> None
     """Shifts the bias of the distance so that it is 0 on average over a sphere: random weights alone miss the radius by so much that
     a small ball may have no inside."""
     directions = F.normalize(torch.randn(1024, 3), dim=-1)
-    bias -= field.sdf(radius * directions).mean()
+    bias.sub_(field.sdf(radius * directions).mean())
 
 
 class Variance(nn.Module):

@@ -236,7 +236,9 @@ def count_samples(
         while sample.found == 1 and count < max_samples_per_ray:
             count = count + 1
             sample = jump(sample, 0.0, t_first, step_size, cone_angle, max_step_size)
-            sample = seek(ray, sample, t_first, occupancy, empty_blocks, centre, half, step_size, cone_angle, max_step_size)
+            sample = seek(
+                ray, sample, t_first, occupancy, empty_blocks, centre, half, step_size, cone_angle, max_step_size
+            )
     counts[i] = count
 
 

@@ -11,6 +11,7 @@ import trimesh
 import yaml
 
 from nerf_plugins import cli
+from nerf_plugins.data.crop import CropBox
 from nerf_plugins.dataparsers import NeusDataParserConfig
 from nerf_plugins.errors import InputError
 from nerf_plugins.export.checkpoint import mesh_of
@@ -137,6 +138,16 @@ def test_masks_cut_off_what_is_outside(untrained, tmp_path):
     wider = mesh_of(*pipeline, options(masks="most", mask_margin=2))
     assert part.area < wider.area < whole.area
     assert mesh_of(*pipeline, options(masks="any", mask_margin=0)).area < part.area
+
+
+def test_what_a_run_crops_its_mesh_has_not():
+    model, manager = pipeline_with(sphere(0.5))  # of radius 1 in the world
+    outputs = manager.train_dataparser_outputs
+    box = torch.tensor([[-2.0, -2.0, -2.0], [2.0, 0.25, 2.0]])
+    model.collider = CropBox(box, outputs.dataparser_transform, outputs.dataparser_scale)
+    mesh = mesh_of(model, manager, options())
+    assert mesh.bounds[0, 1] == pytest.approx(-1.0, abs=0.02)
+    assert 0.1 < mesh.bounds[1, 1] <= 0.25
 
 
 def test_device_coordinates_are_refused():

@@ -1,0 +1,136 @@
+"""nerfstudio's camera-path JSON: what `ns-render camera-path` and the viewer's "Load Path" read, with the novelty of each view added.
+
+* `camera_path`: every view, with `camera_to_world` (4x4, by rows; x right, y up, looking along -z; the model's space), `fov` (vertical,
+  degrees) and `aspect`. Pixels are squares, the principal point is the centre. This is what is rendered.
+* `keyframes`: some of these views, `matrix` being the same as `camera_to_world`. The viewer reads only these, lays its own spline through
+  them, and does not read `is_cycle`: tick its "Loop" for a closed path.
+* in a view of `camera_path`, `novelty`: `distance` to the nearest training camera, in the model's unit; `angle` in degrees to the training
+  camera that looks most nearly the same way; and `nearest`: image, distance and angle of the nearest training cameras.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import numpy as np
+import numpy.typing as npt
+
+from nerf_plugins.camera_paths.novelty import Novelty
+from nerf_plugins.errors import InputError
+
+Array = npt.NDArray[np.floating]
+
+MAX_KEYFRAMES = 60
+"""More are a burden to the viewer."""
+
+
+class CameraPath(NamedTuple):
+    """A path to render.
+
+    Attributes:
+        poses: camera-to-world `(n, 4, 4)`.
+        fovs: vertical, in degrees `(n,)`.
+        width, height: of the pictures in pixels, even.
+        fps: views a second.
+        closed: the first view follows the last.
+    """
+
+    poses: Array
+    fovs: Array
+    width: int
+    height: int
+    fps: float
+    closed: bool
+
+
+def even_size(width: float, height: float) -> tuple[int, int]:
+    """The nearest even numbers, at least 2: H.264 takes no others."""
+    return max(2, 2 * round(0.5 * width)), max(2, 2 * round(0.5 * height))
+
+
+def to_json(path: CameraPath, novelty: Novelty, names: Sequence[str]) -> dict[str, Any]:
+    """The file's content.
+
+    Args:
+        path: the path.
+        novelty: of its views.
+        names: of the training cameras' images.
+    """
+    n, aspect = len(path.poses), path.width / path.height
+    views = [
+        {"camera_to_world": pose.ravel().tolist(), "fov": float(fov), "aspect": aspect}
+        for pose, fov in zip(path.poses, path.fovs)
+    ]
+    # No "default_fov": the viewer would show frames that have it with the slider's field of view instead.
+    return {
+        "camera_type": "perspective",
+        "render_width": path.width,
+        "render_height": path.height,
+        "fps": path.fps,
+        "seconds": n / path.fps,
+        "is_cycle": path.closed,
+        "smoothness_value": 0.0,
+        "keyframes": _keyframes(views, path.fps),
+        "default_transition_sec": _stride(n) / path.fps,
+        "camera_path": [view | {"novelty": _describe(novelty, i, names)} for i, view in enumerate(views)],
+    }
+
+
+def check_free(path: Path) -> None:
+    """Refuse to overwrite a file."""
+    if path.exists():
+        raise InputError(f"{path} exists and is not overwritten: move it away or give another --output-path")
+
+
+def write_json(content: dict[str, Any], path: Path) -> None:
+    """Writes the file; it is complete or not there.
+
+    Raises:
+        InputError: the file exists, or cannot be written.
+    """
+    check_free(path)
+    part = path.with_name(f".{uuid4().hex[:12]}.json")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        part.rename(path)
+    except OSError as e:
+        raise InputError(f"{path}: cannot be written ({e.strerror or e}); give another --output-path") from e
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
+def _stride(n: int) -> int:
+    """From a keyframe to the next."""
+    return -(-n // MAX_KEYFRAMES)
+
+
+def _keyframes(views: Sequence[dict[str, Any]], fps: float) -> list[dict[str, Any]]:
+    stride, last = _stride(len(views)), len(views) - 1
+    frames = [*range(0, last, stride), last]
+    return [
+        {
+            "matrix": views[i]["camera_to_world"],
+            "fov": views[i]["fov"],
+            "aspect": views[i]["aspect"],
+            # The last one may be nearer than the others are.
+            "override_transition_enabled": i == last,
+            "override_transition_sec": max((i - before) / fps, 1e-3),
+        }
+        for before, i in zip([0, *frames], frames)
+    ]
+
+
+def _describe(novelty: Novelty, view: int, names: Sequence[str]) -> dict[str, Any]:
+    nearest = zip(novelty.nearest[view], novelty.distances[view], novelty.angles[view])
+    return {
+        "distance": float(novelty.distance[view]),
+        "angle": float(novelty.least_angle[view]),
+        "nearest": [{"image": names[i], "distance": float(d), "angle": float(a)} for i, d, a in nearest],
+    }

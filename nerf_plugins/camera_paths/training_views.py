@@ -1,0 +1,121 @@
+"""The views of a run's dataset, without its checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import yaml
+from nerfstudio.cameras.cameras import Cameras, CameraType
+from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
+from nerfstudio.engine.trainer import TrainerConfig
+
+from nerf_plugins.data.datamanager import NerfDataManagerConfig
+from nerf_plugins.data.names import image_names
+from nerf_plugins.data.subset import evaluation_images, training_images
+from nerf_plugins.errors import InputError
+
+Array = npt.NDArray[np.floating]
+
+
+class Views(NamedTuple):
+    """The views of a split.
+
+    Attributes:
+        cameras: as the dataparser gave them.
+        poses: camera-to-world `(n, 4, 4)`, float64, in the space of the run's model.
+        paths: of the images.
+        names: the paths within the dataset's folder.
+    """
+
+    cameras: Cameras
+    poses: Array
+    paths: list[Path]
+    names: list[str]
+
+    @property
+    def fovs(self) -> Array:
+        """Vertical fields of view `(n,)`, in degrees.
+
+        Raises:
+            InputError: the cameras have none.
+        """
+        if (self.cameras.camera_type != CameraType.PERSPECTIVE.value).any():
+            raise InputError("the training cameras are no perspective ones; give --fov")
+        height, fy = (x.reshape(-1).double().cpu().numpy() for x in (self.cameras.height, self.cameras.fy))
+        return np.degrees(2.0 * np.arctan(0.5 * height / fy))
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height of the first image, in pixels that are squares."""
+        c = self.cameras
+        stretch = float(c.fy[0] / c.fx[0])
+        return float(c.width[0]) * stretch, float(c.height[0])
+
+
+def read_config(load_config: Path) -> TrainerConfig:
+    """The config.yml of a run whose data are images.
+
+    Raises:
+        InputError: it is none.
+    """
+    advice = "give the config.yml of a run"
+    if not load_config.is_file():
+        raise InputError(f"--load-config {load_config}: there is no such file; {advice}")
+    try:
+        config = yaml.load(load_config.read_text(encoding="utf-8"), Loader=yaml.Loader)
+    except (yaml.YAMLError, UnicodeDecodeError, ImportError, AttributeError, TypeError, ValueError) as e:
+        line = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
+        raise InputError(f"--load-config {load_config}: cannot be read ({line}); {advice}") from e
+    if not isinstance(config, TrainerConfig) or not hasattr(_datamanager(config), "dataparser"):
+        raise InputError(f"--load-config {load_config}: is of no method that is trained on images; {advice}")
+    return config
+
+
+def read_views(config: TrainerConfig, split: str) -> Views:
+    """The views that a run is trained ("train") or evaluated on ("val", "test").
+
+    Raises:
+        InputError: its data are not there, or there are no views.
+    """
+    try:
+        outputs = _read_outputs(_datamanager(config), split)
+    except (OSError, AssertionError) as e:
+        line = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
+        raise InputError(
+            f"the run's data cannot be read ({line}); call this from the folder that the training was started in"
+        ) from e
+    cameras, paths = outputs.cameras, list(outputs.image_filenames)
+    if len(cameras) == 0:
+        raise InputError(f"the run's data have no cameras in the split {split}: check the dataset")
+    poses = np.tile(np.eye(4), (len(cameras), 1, 1))
+    poses[:, :3] = cameras.camera_to_worlds.double().cpu().numpy()
+    poses[:, :3, :3] /= np.linalg.norm(poses[:, :3, :3], axis=1, keepdims=True)
+    data = data_folder(config)
+    return Views(cameras, poses, paths, image_names(paths, data))
+
+
+def data_folder(config: TrainerConfig) -> Path:
+    """The folder of a run's data, in which the viewer looks for camera paths."""
+    manager = _datamanager(config)
+    data = Path(manager.data or manager.dataparser.data)
+    return data.parent if data.is_file() else data
+
+
+def _datamanager(config: TrainerConfig) -> Any:
+    return getattr(config.pipeline, "datamanager", None)
+
+
+def _read_outputs(manager: Any, split: str) -> DataparserOutputs:
+    """As the data manager would."""
+    if manager.data is not None:
+        manager.dataparser.data = manager.data
+    dataparser = manager.dataparser.setup()
+    if not isinstance(manager, NerfDataManagerConfig):
+        return dataparser.get_dataparser_outputs(split=split)
+    train = dataparser.get_dataparser_outputs(split="train")
+    if split == "train":
+        return training_images(manager.subset, dataparser, train)
+    return evaluation_images(manager.subset, dataparser, train, split)

@@ -1,0 +1,150 @@
+import copy
+
+import pytest
+import torch
+from nerfstudio.data.scene_box import SceneBox
+from torch import nn
+
+from nerf_plugins.engine.freezing import freeze
+from nerf_plugins.errors import InputError
+from nerf_plugins.fields.hash_encoding import HashEncodingConfig
+from nerf_plugins.methods import nerf_hash_custom, neus_custom, neus_hash_custom, vanilla_nerf_custom
+from nerf_plugins.models.neus import NeuSModel
+from nerf_plugins.models.volumetric import VolumetricModel
+
+METHODS = {
+    "nerf": vanilla_nerf_custom,
+    "nerf-hash": nerf_hash_custom,
+    "neus": neus_custom,
+    "neus-hash": neus_hash_custom,
+}
+
+
+def make_model(method: str) -> VolumetricModel:
+    config = copy.deepcopy(METHODS[method].config.pipeline.model)
+    if hasattr(config.field, "W"):
+        config.field.D, config.field.W, config.field.skips = 3, 64, (1,)
+    else:
+        config.field.encoding = HashEncodingConfig(n_levels=4, log2_table_size=10)
+    config.field.precision = "fp32"
+    torch.manual_seed(0)
+    box = SceneBox(aabb=torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]]))
+    return config.setup(scene_box=box, num_train_data=4, metadata={})
+
+
+def evaluate(model: VolumetricModel) -> tuple[torch.Tensor, torch.Tensor]:
+    """Density or distance, and colour, of some points."""
+    generator = torch.Generator().manual_seed(3)
+    positions = torch.rand(64, 3, generator=generator) * 1.6 - 0.8
+    directions = nn.functional.normalize(torch.randn(64, 3, generator=generator), dim=-1)
+    if isinstance(model, NeuSModel):
+        geometry = model.field.geometry(positions)
+        sharp = model.variance()
+        return torch.cat([geometry.sdf, geometry.gradients.flatten(), sharp[None]]), model.field.color(
+            positions, directions, geometry
+        )
+    return model.field(positions, directions)
+
+
+def shake(model: nn.Module) -> None:
+    """Moves what can be trained, as an optimiser would."""
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter += 0.3 * torch.randn(parameter.shape, generator=generator)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_frozen_geometry_stays_exactly_and_the_colour_learns(method: str):
+    model = make_model(method)
+    before = evaluate(model)
+    line = freeze(model, model.get_param_groups(), ["geometry"])
+    shake(model)
+    after = evaluate(model)
+    assert torch.equal(before[0], after[0])
+    assert not torch.allclose(before[1], after[1], atol=1e-2)
+    assert line.startswith("Frozen: geometry (")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_geometry_is_no_more_than_density_depends_on(method: str):
+    model = make_model(method)
+    shake(model)  # initial weights hide some dependences
+    freeze(model, model.get_param_groups(), ["color"])
+    evaluate(model)[0].square().sum().backward()
+    for name, parameter in model.named_parameters():
+        if parameter.numel():  # nerfstudio has an empty one
+            is_used = parameter.grad is not None and bool((parameter.grad != 0).any())
+            assert is_used == parameter.requires_grad, name
+
+
+def frozen(model: nn.Module) -> set[str]:
+    return {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+
+
+def test_groups_modules_and_patterns():
+    model = make_model("neus-hash")
+    groups = model.get_param_groups()
+    freeze(model, groups, ["variance"])
+    assert frozen(model) == {"variance.v"}
+    freeze(model, groups, ["field.encoding"])
+    assert frozen(model) == {"variance.v", "field.encoding.table"}
+    freeze(model, groups, ["field.*head.bias"])
+    heads = {"field.head.bias", "field.feature_head.bias", "field.color_head.bias"}
+    assert frozen(model) == {"variance.v", "field.encoding.table"} | heads
+
+
+def test_pose_adjustments_are_neither_geometry_nor_colour():
+    model = nn.ModuleDict({"field": nn.Linear(2, 3), "camera_optimizer": nn.Module()})
+    model["camera_optimizer"].pose_adjustment = nn.Parameter(torch.zeros(4, 6))
+    freeze(model, {"all": list(model.parameters())}, ["geometry"])
+    assert frozen(model) == {"field.weight", "field.bias"}
+
+
+def test_what_is_counted():
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    line = freeze(model, {"fields": list(model.parameters())}, ["0"])
+    assert line == "Frozen: 0 (9 numbers of the model; 4 are trained)."
+
+
+def test_an_unknown_part_is_named_with_those_there_are():
+    model = make_model("neus-hash")
+    with pytest.raises(
+        InputError, match=r"--freeze geometri: there is no such part.*fields, variance.*field\.encoding"
+    ):
+        freeze(model, model.get_param_groups(), ["geometri"])
+
+
+def test_freezing_everything_is_refused():
+    model = make_model("nerf-hash")
+    with pytest.raises(InputError, match="--freeze geometry color: nothing is left to train"):
+        freeze(model, model.get_param_groups(), ["geometry", "color"])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_step_with_frozen_geometry_leaves_it_and_what_the_optimiser_knows_of_it(method: str):
+    from tests.models.common import make_bundle, rgba_batch
+
+    model = make_model(method)
+    optimizer = torch.optim.Adam(model.get_param_groups()["fields"], lr=1e-2)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        outputs = model.get_outputs(make_bundle(32))
+        batch = rgba_batch(32)
+        sum(model.get_loss_dict(outputs, batch).values()).backward()  # type: ignore[union-attr]
+        optimizer.step()
+
+    model.train()
+    step()
+    freeze(model, model.get_param_groups(), ["geometry"])
+    optimizer.zero_grad()
+    before, color = evaluate(model)
+    known = copy.deepcopy(optimizer.state_dict()["state"])
+    step()
+    assert torch.equal(before, evaluate(model)[0])
+    assert not torch.equal(color, evaluate(model)[1])
+    for i, parameter in enumerate(optimizer.param_groups[0]["params"]):
+        same = torch.equal(known[i]["exp_avg"], optimizer.state[parameter]["exp_avg"])
+        assert same == (not parameter.requires_grad) or not bool(known[i]["exp_avg"].any())
