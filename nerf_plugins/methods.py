@@ -51,6 +51,8 @@ def _method(
         variance_lr: learning rate that the parameter group "variance" reaches at the end, where the model has one.
     """
     optimizers = {"fields": {"optimizer": optimizer, "scheduler": scheduler}}
+    cameras = WarmupExponentialSchedulerConfig(warmup_steps=1, lr_final=1e-4, max_steps=scheduler.max_steps)
+    optimizers["camera_opt"] = {"optimizer": AdamOptimizerConfig(lr=1e-3, eps=1e-15), "scheduler": cameras}
     if variance_lr is not None:
         # Rises all along: once the surface is sharp, only what is near it is learnt, so the shape has to come first.
         rising = WarmupExponentialSchedulerConfig(warmup_steps=scheduler.max_steps, lr_final=variance_lr, max_steps=1)

@@ -102,9 +102,9 @@ class NerfModel(VolumetricModel):
         return self.sampler if isinstance(self.sampler, OccupancySampler) else None
 
     def get_param_groups(self) -> dict[str, list[Parameter]]:
-        """One group, "fields"."""
+        """ "fields", and that of the poses."""
         fields = [self.field, self.field_coarse] if self.config.sampler == "hierarchical" else [self.field]
-        return {"fields": [parameter for f in fields for parameter in f.parameters()]}
+        return {"fields": [parameter for f in fields for parameter in f.parameters()]} | super().get_param_groups()
 
     def grid_density(self, positions: Tensor) -> Tensor:
         """Densities at positions in the space."""
@@ -186,6 +186,7 @@ class NerfModel(VolumetricModel):
         losses = {"rgb_loss": torch.mean((outputs["rgb"] - target) ** 2)}
         if "rgb_coarse" in outputs:
             losses["rgb_loss_coarse"] = torch.mean((outputs["rgb_coarse"] - target) ** 2)
+        self.camera_optimizer.get_loss_dict(losses)
         return losses
 
     def get_image_metrics_and_images(

@@ -113,7 +113,7 @@ class NeuSModel(VolumetricModel):
         """ "fields": the field and what is outside; "variance", which must grow slowly: far from a sharp surface nothing is learnt."""
         modules: list[nn.Module] = [self.field] if self.outside is None else [self.field, self.outside]
         fields = [parameter for module in modules for parameter in module.parameters()]
-        return {"fields": fields, "variance": list(self.variance.parameters())}
+        return {"fields": fields, "variance": list(self.variance.parameters())} | super().get_param_groups()
 
     def get_training_callbacks(self, attributes: TrainingCallbackAttributes) -> list[TrainingCallback]:
         """The shared ones, and the annealing."""
@@ -261,6 +261,7 @@ class NeuSModel(VolumetricModel):
         if image.shape[-1] == 4 and self.config.mask_loss_mult > 0:
             opacity = outputs["accumulation"].clamp(1e-3, 1.0 - 1e-3)
             losses["mask_loss"] = self.config.mask_loss_mult * F.binary_cross_entropy(opacity, image[..., 3:])
+        self.camera_optimizer.get_loss_dict(losses)
         return losses
 
     @torch.no_grad()

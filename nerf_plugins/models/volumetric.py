@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal
 
 import torch
+from nerfstudio.cameras.camera_optimizers import CameraOptimizerConfig
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
 from nerfstudio.model_components import renderers
 from nerfstudio.models.base_model import Model, ModelConfig
@@ -14,6 +15,7 @@ from nerfstudio.utils import colormaps
 from nerfstudio.utils.colors import get_color
 from nerfstudio.viewer.viewer_elements import ViewerSlider
 from torch import Tensor
+from torch.nn import Parameter
 
 from nerf_plugins.errors import InputError
 from nerf_plugins.implicit import ImplicitSurface
@@ -38,6 +40,8 @@ class VolumetricModelConfig(ModelConfig):
     or black."""
     early_stop_eps: float = 1e-4
     """Samples behind which less than this much light passes are left out of pictures; 0 for none."""
+    camera_optimizer: CameraOptimizerConfig = field(default_factory=lambda: CameraOptimizerConfig(mode="off"))
+    """Learn an adjustment of each training camera's pose too."""
     enable_collider: bool = False
     """Not used: near and far come from the planes above, the scene box and the viewer's crop."""
     collider_params: dict[str, float] | None = None
@@ -50,6 +54,14 @@ class VolumetricModelConfig(ModelConfig):
             raise InputError(f"near_plane must be >= 0 and below far_plane, got {self.near_plane} and {self.far_plane}")
         if not 0 <= self.early_stop_eps < 1:
             raise InputError(f"early_stop_eps must be in [0, 1), got {self.early_stop_eps}")
+
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Called when a config.yml is read: options that it lacks, being of an earlier version, have their defaults."""
+        for option in fields(self):
+            if option.default_factory is not MISSING:
+                self.__dict__[option.name] = option.default_factory()
+        self.__dict__.update(state)
 
 
 class VolumetricModel(Model):
@@ -67,6 +79,7 @@ class VolumetricModel(Model):
         super().populate_modules()
         metadata = self.kwargs.get("metadata") or {}
         self.space = self.make_space(metadata)
+        self.camera_optimizer = self.config.camera_optimizer.setup(num_cameras=self.num_train_data, device="cpu")
         self.register_buffer("picture_background", self._picture_background(metadata).clone(), persistent=False)
         # nerfstudio's tools expect a model to have one.
         self.renderer_rgb = renderers.RGBRenderer(background_color=self.picture_background)
@@ -133,7 +146,15 @@ class VolumetricModel(Model):
         if self.occupancy_sampler is not None:
             self.occupancy_sampler.set_step(step)
 
+    def get_param_groups(self) -> dict[str, list[Parameter]]:
+        """ "camera_opt" where poses are learnt; a subclass adds its groups."""
+        groups: dict[str, list[Parameter]] = {}
+        self.camera_optimizer.get_param_groups(groups)
+        return groups
+
     def _rays(self, ray_bundle: Any) -> Rays:
+        if self.training:
+            self.camera_optimizer.apply_to_raybundle(ray_bundle)
         return self.space.rays(ray_bundle, self.config.near_plane, self.config.far_plane)
 
     def _background(self, rays: Rays) -> Tensor:
@@ -174,6 +195,7 @@ class VolumetricModel(Model):
             metrics["dropped_rays"] = outputs["n_dropped_rays"].float()
         if self.occupancy_sampler is not None:
             metrics["occupied_fraction"] = self.occupancy_sampler.grid.fraction_occupied
+        self.camera_optimizer.get_metrics_dict(metrics)
         return metrics
 
     def get_image_metrics_and_images(

@@ -128,6 +128,22 @@ def test_going_on_with_other_images_keeps_step_rate_and_optimiser(workspace: Pat
     assert len(names(trainer.pipeline.datamanager)[0]) == N_TRAIN
 
 
+def test_learnt_poses_follow_their_images(workspace: Path):
+    def config(timestamp: str, **options) -> NerfTrainerConfig:
+        made = make_config(workspace, timestamp, **options)
+        made.pipeline.model.camera_optimizer.mode = "SO3xR3"
+        return made
+
+    before = train(config("poses", subset=SubsetConfig(n_images=4)))  # 0, 2, 5 and 7
+    learnt = before.pipeline.model.camera_optimizer.pose_adjustment
+    assert (learnt.abs().amax(-1) > 0).all()
+    subset = SubsetConfig(n_images=3, choice="first")  # 0, 1 and 2
+    after = set_up(config("poses2", load_dir=before.checkpoint_dir, subset=subset))
+    rows = after.pipeline.model.camera_optimizer.pose_adjustment
+    assert torch.equal(rows, torch.stack([learnt[0], torch.zeros(6), learnt[1]]))
+    after.train()
+
+
 CROP = (-1.0, -1.0, -1.0, -0.5, 1.0, 1.0)
 
 
