@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from nerfstudio.configs.base_config import MachineConfig, ViewerConfig
 from nerfstudio.engine.optimizers import AdamOptimizerConfig, OptimizerConfig
 from nerfstudio.models.base_model import ModelConfig
@@ -102,7 +100,7 @@ _NEUS_OCCUPANCY = {
 
 _NERF_HASH_OCCUPANCY = {
     "cpu": OccupancySamplerConfig(samples_per_batch=1 << 13, max_rays_per_batch=1 << 13, min_transmittance=1e-3),
-    "cuda": dataclasses.replace(_NERF_OCCUPANCY, min_transmittance=1e-3),
+    "cuda": _NERF_OCCUPANCY,
 }[_DEVICE]
 _NEUS_HASH_OCCUPANCY = {
     "cpu": OccupancySamplerConfig(
