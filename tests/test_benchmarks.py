@@ -32,6 +32,32 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def test_bench_scaling_measures_what_grows(cache: Path):
+    folder = cache / "scaling"
+    output = run("bench_scaling.py", "--smoke", "--output-dir", str(folder), "--methods", "nerf-hash-custom")
+    assert {path.name for path in folder.iterdir()} == {"scaling.csv", "scaling.md", "scaling.png"}
+    with (folder / "scaling.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for panel, x in {"rays": (64, 128), "samples": (4096, 8192), "images": (8, 16), "grids": (8, 16)}.items():
+        of_panel = [row for row in rows if row["panel"] == panel]
+        assert {int(row["x"]) for row in of_panel} == set(x)
+        assert all(float(row["ms"]) > 0 for row in of_panel)
+        assert f"{x[0]} to {x[1]}, 2 times: " in output
+    # A batch has about the samples that it is to have, however many its rays.
+    for row in rows:
+        if row["panel"] in ("rays", "samples"):
+            wanted = 8192 if row["panel"] == "rays" else int(row["x"])
+            assert 0.3 * wanted < int(row["samples"]) < 3 * wanted
+
+
+def test_bench_scaling_refuses_what_marches_no_grid(cache: Path):
+    command = [sys.executable, str(SCRIPTS / "bench_scaling.py"), "--smoke", "--methods", "vanilla-nerf"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert result.returncode != 0
+    assert "--methods vanilla-nerf: it marches no occupancy grid" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_bench_train_reports_each_method_and_goes_on_where_one_fails(cache: Path):
     folder = cache / "results"
     methods = ["nerf-hash-custom+model.occupancy.grid.resolution=16", "no-such-method"]

@@ -1,8 +1,9 @@
-"""Pixel sampling with a centre crop for the first steps."""
+"""Pixel sampling with a centre crop for the first steps. Where there are no masks, nothing waits for the device."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from jaxtyping import Int
@@ -45,10 +46,35 @@ class CentreCropPixelSampler(PixelSampler):
         device: torch.device | str = "cpu",
     ) -> Int[Tensor, "batch_size 3"]:
         """(image, row, column) of ``batch_size`` pixels."""
-        uses_mask = mask is not None and not self.config.ignore_mask
-        if uses_mask or self.step is None or self.step >= self.config.crop_steps:
+        if mask is not None and not self.config.ignore_mask:
             return super().sample_method(batch_size, num_images, image_height, image_width, mask, device)
-        share = self.config.crop_fraction
-        size = torch.tensor([num_images, image_height * share, image_width * share], device=device)
-        corner = torch.tensor([0.0, image_height * (1 - share) / 2, image_width * (1 - share) / 2], device=device)
-        return (corner + torch.rand((batch_size, 3), device=device) * size).long()
+        crops = self.step is not None and self.step < self.config.crop_steps
+        share = self.config.crop_fraction if crops else 1.0
+        sizes = (num_images, image_height * share, image_width * share)
+        corners = (0.0, image_height * (1 - share) / 2, image_width * (1 - share) / 2)
+        random = torch.rand((batch_size, 3), device=device).unbind(-1)
+        return torch.stack([(corner + u * size).long() for corner, u, size in zip(corners, random, sizes)], dim=-1)
+
+    def collate_image_dataset_batch(
+        self, batch: dict[str, Any], num_rays_per_batch: int, keep_full_image: bool = False
+    ) -> dict[str, Any]:
+        """Random pixels of a batch of images of one size.
+
+        Args:
+            batch: ``image`` (n, h, w, channels) and ``image_idx`` (n,); whatever else there is, nerfstudio collates.
+            num_rays_per_batch: number of pixels.
+            keep_full_image: give the images too.
+
+        Returns:
+            ``image`` (n_pixels, channels) and ``indices`` (n_pixels, 3): image_idx, row, column, on the images' device.
+        """
+        images = batch["image"]
+        is_plain = batch.keys() <= {"image", "image_idx"} and not keep_full_image
+        if not is_plain or self.config.is_equirectangular or self.config.fisheye_crop_radius is not None:
+            return super().collate_image_dataset_batch(batch, num_rays_per_batch, keep_full_image)
+        n_images, height, width, n_channels = images.shape
+        indices = self.sample_method(num_rays_per_batch, n_images, height, width, device=images.device)
+        image, row, column = indices.unbind(-1)
+        colors = images.view(-1, n_channels).index_select(0, (image * height + row) * width + column)
+        image_idx = batch["image_idx"].to(images.device).index_select(0, image)
+        return {"image": colors, "indices": torch.stack([image_idx, row, column], dim=-1)}

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from nerf_plugins.errors import InputError
 from nerf_plugins.ops import empty_blocks
+from nerf_plugins.samplers.ranks import from_all_ranks, num_ranks, share_of_rank
 
 DensityFn = Callable[[Float[Tensor, "n 3"]], Float[Tensor, "n"]]
 
@@ -34,7 +35,8 @@ class OccupancyGridConfig:
     update_every: int = 16
     """Steps between updates."""
     cells_per_update: int = 32768
-    """Cells visited in an update after the warm-up: half anywhere (so that a pruned cell can revive), half among the occupied ones."""
+    """Cells visited in an update after the warm-up: half anywhere (so that a pruned cell can revive), half among the occupied ones. On
+    several GPUs each visits its share."""
 
     def __post_init__(self) -> None:
         for name in ("resolution", "warmup_steps", "update_every", "cells_per_update"):
@@ -51,7 +53,8 @@ class OccupancyGridConfig:
 class OccupancyGrid(nn.Module):
     """A cascade of grids of remembered densities; all its state is in buffers, so checkpoints hold it.
 
-    Nothing here reads a value back from the device.
+    Nothing here reads a value back from the device. Where training is distributed, each rank visits its share of the cells and all ranks
+    remember what all of them found, so the grid is the same everywhere without being sent.
 
     Args:
         config: its options.
@@ -108,10 +111,11 @@ class OccupancyGrid(nn.Module):
         if step % self.config.update_every:
             return
         cells = self._next_warmup_cells(step) if self.is_warming_up(step) else self._sample_cells()
-        densities = density_fn(self._positions_in(cells))
+        densities = density_fn(self._positions_in(cells)).float()
+        cells, densities = from_all_ranks(cells), from_all_ranks(densities)
         remembered = self.densities.view(-1)
         remembered[cells] = remembered[cells] * self.config.decay
-        remembered.scatter_reduce_(0, cells, densities.float(), "amax")
+        remembered.scatter_reduce_(0, cells, densities, "amax")
         if not self.is_warming_up(step + self.config.update_every):
             self.occupied.copy_(self.occupied_above(self.config.opacity_threshold, step_size))
 
@@ -121,13 +125,13 @@ class OccupancyGrid(nn.Module):
         return self.densities >= self.densities.mean().clamp(max=density)
 
     def _next_warmup_cells(self, step: int) -> Int[Tensor, "n"]:
-        """The next slice of all cells, so that the slices of the warm-up visit each once."""
+        """This rank's share of the next slice of all cells; the slices of the warm-up visit each once."""
         n_updates = -(-self.config.warmup_steps // self.config.update_every)
-        return self.warmup_order.tensor_split(n_updates)[step // self.config.update_every].long()
+        return share_of_rank(self.warmup_order.tensor_split(n_updates)[step // self.config.update_every]).long()
 
     def _sample_cells(self) -> Int[Tensor, "n"]:
-        """Random cells, half of them occupied ones (without asking the device how many there are)."""
-        n = max(self.config.cells_per_update // 2, 1)
+        """This rank's random cells, half of them occupied ones (without asking the device how many there are)."""
+        n = max(self.config.cells_per_update // (2 * num_ranks()), 1)
         device = self.densities.device
         anywhere = torch.randint(self.densities.numel(), (n,), device=device)
         ranks = torch.cumsum(self.occupied.view(-1), 0)

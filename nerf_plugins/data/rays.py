@@ -1,0 +1,91 @@
+"""Rays of pixels. For plain pinhole cameras nothing waits for the device, so a step's batch is prepared while the last one still runs."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int, Shaped
+from nerfstudio.cameras.cameras import Cameras, CameraType
+from nerfstudio.cameras.rays import RayBundle
+from nerfstudio.model_components.ray_generators import RayGenerator
+from torch import Tensor
+
+
+def make_ray_generator(cameras: Cameras) -> RayGenerator:
+    """Ours for plain pinhole cameras, nerfstudio's for all others.
+
+    Args:
+        cameras: those of a dataset, on the device that rays are wanted on.
+    """
+    return PinholeRayGenerator(cameras) if are_plain_pinholes(cameras) else RayGenerator(cameras)
+
+
+def are_plain_pinholes(cameras: Cameras) -> bool:
+    """Whether these are perspective cameras without distortion, times or metadata, in a list."""
+    return (
+        len(cameras.shape) == 1
+        and bool((cameras.camera_type == CameraType.PERSPECTIVE.value).all())
+        and (cameras.distortion_params is None or not bool(cameras.distortion_params.any()))
+        and cameras.times is None
+        and not cameras.metadata
+    )
+
+
+def upload(values: Shaped[Tensor, "..."], device: torch.device) -> Shaped[Tensor, "..."]:
+    """Values that are on the CPU or on the device already, on the device, without waiting for its queue."""
+    if device.type == "cuda" and not values.is_cuda:
+        return values.pin_memory().to(device, non_blocking=True)
+    return values.to(device)
+
+
+class PinholeRayGenerator(RayGenerator):
+    r"""nerfstudio's rays of pinhole cameras, with what depends on the camera alone computed once.
+
+    A pixel's ray points along :math:`d(x, y) = x a + y b + c` with :math:`a = R_0 / f_x`, :math:`b = -R_1 / f_y` and
+    :math:`c = -R_2 - c_x a - c_y b`, where the columns :math:`R_i` of the camera's rotation are its axes (right, up, back) and pixel
+    (row i, column j) has its centre at :math:`(x, y) = (j + 0.5, i + 0.5)`.
+
+    Args:
+        cameras: for which :func:`are_plain_pinholes` holds.
+    """
+
+    table: Tensor
+    """(n_cameras, 4, 3): a, b, c and the centre of projection."""
+
+    def __init__(self, cameras: Cameras) -> None:
+        super().__init__(cameras)
+        poses = cameras.camera_to_worlds.double()
+        right, up, back, centre = poses.unbind(-1)
+        a, b = right / cameras.fx.double(), -up / cameras.fy.double()
+        c = -back - cameras.cx.double() * a - cameras.cy.double() * b
+        self.register_buffer("table", torch.stack([a, b, c, centre], dim=1).float(), persistent=False)
+
+    def forward(self, ray_indices: Int[Tensor, "n_rays 3"]) -> RayBundle:
+        """The rays of pixels (camera, row, column).
+
+        Returns:
+            Unit ``directions``, ``origins``, ``pixel_area`` (n_rays, 1): the product of the distances to the directions one pixel to the
+            right and one down; ``camera_indices`` (n_rays, 1); ``metadata["directions_norm"]`` (n_rays, 1): the length of d.
+        """
+        ray_indices = upload(ray_indices, self.table.device)
+        a, b, c, origins = self.table.index_select(0, ray_indices[:, 0]).unbind(1)
+        y, x = (ray_indices[:, 1:] + 0.5).split(1, dim=-1)
+        rays = torch.addcmul(torch.addcmul(c, x, a), y, b)
+        directions, norms = _normalize(rays)
+        across, down = _distance(directions, rays + a), _distance(directions, rays + b)
+        return RayBundle(
+            origins=origins,
+            directions=directions,
+            pixel_area=across * down,
+            camera_indices=ray_indices[:, :1],
+            metadata={"directions_norm": norms},
+        )
+
+
+def _normalize(vectors: Float[Tensor, "n 3"]) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n 1"]]:
+    norms = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
+    return vectors / norms, norms
+
+
+def _distance(directions: Float[Tensor, "n 3"], neighbours: Float[Tensor, "n 3"]) -> Float[Tensor, "n 1"]:
+    """Between unit vectors and the directions of others."""
+    return torch.linalg.vector_norm(directions - _normalize(neighbours)[0], dim=-1, keepdim=True)
