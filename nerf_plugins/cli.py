@@ -9,6 +9,7 @@ import tyro
 
 from nerf_plugins.camera_paths.options import CameraPathOptions
 from nerf_plugins.errors import InputError
+from nerf_plugins.experiments.sweep_options import SweepOptions
 from nerf_plugins.export.options import MeshOptions
 from nerf_plugins.image_fitting.options import FitImageOptions
 
@@ -62,11 +63,26 @@ def fit_image(options: Annotated[FitImageOptions, tyro.conf.arg(name="")]) -> in
     return 0
 
 
+def sweep(options: Annotated[SweepOptions, tyro.conf.arg(name="")]) -> int:
+    """Train a grid of runs from a recipe: methods, numbers of images, seeds, steps and any option. Called again, it goes on where it was.
+
+    The exit code is 0 if every checkpoint is there, else 1.
+    """
+    warnings.simplefilter("ignore", FutureWarning)
+
+    from nerf_plugins.experiments.sweep import sweep
+
+    path, is_complete = sweep(options)
+    print(path)
+    return 0 if is_complete else 1
+
+
 COMMANDS: dict[str, Callable[..., int]] = {
     "doctor": doctor,
     "mesh": mesh,
     "camera-path": camera_path,
     "fit-image": fit_image,
+    "sweep": sweep,
 }
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import torch
 import tyro
+from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackLocation
 from nerfstudio.engine.optimizers import Optimizers
 from nerfstudio.engine.trainer import Trainer, TrainerConfig
 from nerfstudio.utils.decorators import check_main_thread
@@ -36,6 +37,8 @@ class NerfTrainerConfig(TrainerConfig):
     restart_steps: bool = False
     """With --load-dir or --load-checkpoint: count steps from 0 and begin learning rates and optimisers anew, for fine-tuning. What the
     model itself does by steps (annealing, the grid's warm-up, the centre crop) goes on where it was."""
+    save_at_steps: tuple[int, ...] = ()
+    """Also save after these many steps, and keep these checkpoints whatever else is deleted. The one after n steps is step-(n-1)."""
 
     def save_config(self) -> None:
         """Saves the configuration as nerfstudio does, and with it a copy of the split file: the run's choice stays what it is."""
@@ -90,6 +93,13 @@ class NerfTrainer(Trainer):
                 CONSOLE.print(freeze(self.pipeline.model, groups, self.config.freeze))
         return super().setup_optimizers()
 
+    def setup(self, test_mode: Literal["test", "val", "inference"] = "val") -> None:
+        """nerfstudio's set-up; the listed checkpoints are saved when all else has been done in their step."""
+        super().setup(test_mode=test_mode)
+        listed = tuple(n - 1 for n in self.config.save_at_steps)
+        after = [TrainingCallbackLocation.AFTER_TRAIN_ITERATION]
+        self.callbacks.append(TrainingCallback(after, lambda step: self.save_checkpoint(step), iters=listed))
+
     @check_main_thread
     def save_checkpoint(self, step: int) -> None:
         """Saves as nerfstudio does, atomically."""
@@ -105,8 +115,9 @@ class NerfTrainer(Trainer):
             os.replace(part, final_dir / part.name)
         part_dir.rmdir()
         if keep_latest:
+            kept = {f"step-{kept:09d}.ckpt" for kept in (step, *(n - 1 for n in self.config.save_at_steps))}
             for old in final_dir.glob("*.ckpt"):
-                if old.name != f"step-{step:09d}.ckpt":
+                if old.name not in kept:
                     old.unlink()
 
     def _load_checkpoint(self) -> None:

@@ -1,0 +1,1 @@
+"""Experiments of many runs: sweeps, and tables and pictures of what they reached."""

@@ -1,0 +1,92 @@
+"""What a run has reached, read from its folder: nothing else remembers it, so that a kill loses nothing."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_LOGGED_STEP = re.compile(r"^\s*(\d+) \(\s*[\d.]+%\)")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run of nerfstudio on the disk. A checkpoint "after n steps" is nerfstudio's ``step-(n-1).ckpt``."""
+
+    path: Path
+    """With config.yml."""
+    models: str = "nerfstudio_models"
+    """The folder of checkpoints in it."""
+
+    def checkpoint(self, steps: int) -> Path:
+        """The checkpoint after so many steps."""
+        return self.path / self.models / f"step-{steps - 1:09d}.ckpt"
+
+    def reached(self) -> list[int]:
+        """After how many steps there are whole checkpoints, ascending."""
+        found = sorted((self.path / self.models).glob("step-*.ckpt"))
+        return [int(path.stem.removeprefix("step-")) + 1 for path in found if zipfile.is_zipfile(path)]
+
+    def missing(self, steps: Sequence[int]) -> list[int]:
+        """The listed steps whose checkpoint is not there."""
+        there = set(self.reached())
+        return [n for n in steps if n not in there]
+
+    def newest(self, before: int) -> int:
+        """The most steps, but less than ``before``, that a checkpoint has; 0 if there is none."""
+        return max((n for n in self.reached() if n < before), default=0)
+
+    def remove_all_but(self, steps: Sequence[int]) -> None:
+        """Deletes the checkpoints that are not listed, and what a kill left half written."""
+        kept = {self.checkpoint(n) for n in steps}
+        for path in (self.path / self.models).glob("step-*.ckpt"):
+            if path not in kept or not zipfile.is_zipfile(path):
+                path.unlink()
+
+    def remove_broken(self) -> None:
+        """Deletes half-written checkpoints; trainers of other packages leave them when they are killed."""
+        for path in (self.path / self.models).glob("step-*.ckpt"):
+            if not zipfile.is_zipfile(path):
+                path.unlink()
+
+    def next_log(self) -> Path:
+        """The log file of another process; its first line is when it began, in seconds since 1970."""
+        return self.path / f"train-{len(self.logs()):03d}.log"
+
+    def logs(self) -> list[Path]:
+        """The processes' logs in their order."""
+        return sorted(self.path.glob("train-*.log"))
+
+    def last_step(self) -> int:
+        """The last step that the newest log or a checkpoint tells of."""
+        steps = [0, *self.reached()]
+        for line in _lines(self.logs()[-1])[-50:] if self.logs() else ():
+            found = _LOGGED_STEP.match(line)
+            if found:
+                steps.append(int(found.group(1)))
+        return max(steps)
+
+    def last_line(self) -> str:
+        """The last line of the newest log that says something."""
+        lines = [line.strip(" │─╭╮╰╯") for line in _lines(self.logs()[-1])] if self.logs() else []
+        return next((line for line in reversed(lines) if line), "its process left no log")
+
+    def seconds(self, steps: int) -> float | None:
+        """Wall-clock seconds of the processes until a checkpoint was there, loading included, waiting in between not; None if it is not."""
+        checkpoint = self.checkpoint(steps)
+        if not checkpoint.exists():
+            return None
+        end = checkpoint.stat().st_mtime
+        total = 0.0
+        for log in self.logs():
+            began = float(_lines(log)[0].split(":")[0])
+            total += max(0.0, min(end, log.stat().st_mtime) - began)
+        return total
+
+
+def _lines(path: Path) -> list[str]:
+    text = _ANSI.sub("", path.read_text(encoding="utf-8", errors="replace"))
+    return [line for line in re.split(r"[\r\n]+", text) if line.strip()]

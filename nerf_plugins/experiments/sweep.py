@@ -1,0 +1,206 @@
+"""`nerf-plugins sweep`: trains the runs of a recipe and keeps a table of them."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from nerf_plugins.errors import InputError
+from nerf_plugins.experiments.recipe import Recipe, read_recipe
+from nerf_plugins.experiments.runs import Run, plan
+from nerf_plugins.experiments.sweep_options import SweepOptions
+from nerf_plugins.experiments.workers import Job, LocalWorkers, RayWorkers, Workers
+
+POLL_SECONDS = 0.5
+
+
+class Sweep:
+    """The runs, and what became of those that were started here; what is finished is read from the disk."""
+
+    def __init__(self, recipe: Recipe, runs: Sequence[Run], console: Console) -> None:
+        self.recipe, self.console = recipe, console
+        self.runs = {run.label: run for run in runs}
+        self.folder = recipe.output_dir / recipe.name
+        self.failures: dict[str, str] = {}
+        """What failed here, with the last line of its log."""
+        self.active: set[str] = set()
+        """Submitted and not ended."""
+        self.n_missing: dict[str, int] = {}
+        """Checkpoints that a run lacked when its process was started."""
+
+    def train(self, workers: Workers, threads: int | None) -> None:
+        """Trains what is missing; a run that fails stops no other."""
+        for run in self.runs.values():
+            self._submit(run, workers, threads)
+        self.write_csv()
+        with self._display() as show:
+            while self.active:
+                ended = workers.ended()
+                for label, code in ended.items():
+                    self.active.remove(label)
+                    self._judge(self.runs[label], code)
+                    if label not in self.failures:
+                        self._submit(self.runs[label], workers, threads)  # its next leg, if there is one
+                if ended:
+                    self.write_csv()
+                show()
+                time.sleep(POLL_SECONDS)
+            show()
+
+    def _submit(self, run: Run, workers: Workers, threads: int | None) -> None:
+        run.folder.remove_broken()
+        config = run.next_config()
+        if config is None:
+            run.folder.remove_all_but(run.steps)
+            return
+        path = run.folder.path / "sweep.yml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.dump(config), encoding="utf-8")
+        self.active.add(run.label)
+        self.n_missing[run.label] = len(run.folder.missing(run.steps))
+        workers.submit(Job(run.label, str(config.method_name), path, run.folder.next_log(), threads))
+
+    def _judge(self, run: Run, code: int) -> None:
+        """A run whose process failed, or left no checkpoint that was missing, is not started again."""
+        config = run.next_config()
+        resumed = code == 0 and len(run.folder.missing(run.steps)) < self.n_missing[run.label]
+        if code != 0 or (config is not None and not resumed):
+            self.failures[run.label] = f"exit code {code}: {run.folder.last_line()}"
+            self.console.print(
+                f"failed {run.label}: {self.failures[run.label]} ({run.folder.path})", markup=False, soft_wrap=True
+            )
+        elif config is None:
+            self.console.print(f"finished {run.label}", markup=False, soft_wrap=True)
+
+    def state(self, run: Run, steps: int) -> str:
+        """Of the checkpoint after so many steps: done, failed, training, waiting or missing."""
+        if run.folder.checkpoint(steps).exists():
+            return "done"
+        if run.label in self.failures:
+            return "failed"
+        if run.label not in self.active:
+            return "missing"
+        return "training" if (run.folder.path / "config.yml").exists() and run.folder.logs() else "waiting"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each run and number of steps; the columns are the same for all."""
+        rows = []
+        for run in self.runs.values():
+            for steps in run.steps:
+                seconds = run.folder.seconds(steps)
+                row = {"run": run.label, "method": run.method, "frames": "all" if run.frames is None else run.frames}
+                row |= {"seed": run.seed, **run.choices, "steps": steps, "state": self.state(run, steps)}
+                row |= {"seconds": "" if seconds is None else f"{seconds:.1f}"}
+                row |= {"load_config": run.folder.path / "config.yml", "checkpoint": run.folder.checkpoint(steps)}
+                rows.append(row)
+        return rows
+
+    def write_csv(self) -> Path:
+        """Writes the rows beside the runs; the file is whole at any time."""
+        rows, path = self.rows(), self.folder / "sweep.csv"
+        part = path.with_suffix(".part")
+        with part.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        os.replace(part, path)
+        return path
+
+    def table(self) -> Table:
+        """The runs with how far they are."""
+        options = list(self.recipe.grid)
+        table = Table(title=f"sweep {self.recipe.name}")
+        for name in ("method", "frames", "seed", *(o.split(".")[-1] for o in options), "steps", "state", "seconds"):
+            table.add_column(name, overflow="fold")
+        for run in self.runs.values():
+            last = run.steps[-1]
+            state = self.state(run, last)
+            step = last if state == "done" else min(run.folder.last_step(), last)
+            seconds = next((s for s in map(run.folder.seconds, reversed(run.steps)) if s is not None), None)
+            cells = [run.method, "all" if run.frames is None else run.frames, run.seed]
+            cells += [run.choices[o] for o in options]
+            cells += [f"{step}/{last}", state, "" if seconds is None else f"{seconds:.0f}"]
+            table.add_row(*map(str, cells))
+        return table
+
+    @contextmanager
+    def _display(self) -> Iterator[Any]:
+        """A live table on a terminal; elsewhere only the lines on what ended."""
+        if not self.console.is_terminal:
+            yield lambda: None
+            return
+        with Live(self.table(), console=self.console, auto_refresh=False) as live:
+            yield lambda: live.update(self.table(), refresh=True)
+
+
+def sweep(options: SweepOptions, console: Console | None = None) -> tuple[Path, bool]:
+    """Trains what a recipe asks for and is not there yet.
+
+    What is finished is seen from the checkpoints, so a sweep that was stopped in any way goes on when it is called again.
+
+    Args:
+        options: the recipe and who trains.
+        console: for progress; None: the standard output.
+
+    Returns:
+        The table's CSV file, with a row for each run and number of steps (columns run, method, frames, seed, the grid's options, steps,
+        state, seconds, load_config, checkpoint), and whether every checkpoint is there.
+
+    Raises:
+        InputError: the recipe is not sound, its sweep is running already, or there are no such workers.
+    """
+    console = Console() if console is None else console
+    if options.jobs < 1:
+        raise InputError(f"--jobs {options.jobs}: give at least 1")
+    recipe = read_recipe(options.recipe)
+    try:
+        runs = plan(recipe)
+    except InputError as e:
+        raise InputError(f"recipe {options.recipe}: {e}") from e
+    state = Sweep(recipe, runs, console)
+    state.folder.mkdir(parents=True, exist_ok=True)
+    if not options.dry_run:
+        with ExitStack() as stack:
+            stack.enter_context(_only_one(state.folder))
+            workers, threads = _workers(options)
+            stack.callback(workers.close)
+            state.train(workers, threads)
+    path = state.write_csv()
+    console.print(state.table())
+    return path, all(row["state"] == "done" for row in state.rows())
+
+
+def _workers(options: SweepOptions) -> tuple[Workers, int | None]:
+    """The workers, and the threads that each of their processes may use."""
+    if options.workers == "local":
+        shared = options.jobs > 1 and "OMP_NUM_THREADS" not in os.environ
+        threads = max(1, (os.cpu_count() or 1) // options.jobs) if shared else None
+        return LocalWorkers(options.jobs), threads
+    gpus = options.gpus_per_run
+    if gpus is None:
+        import torch
+
+        gpus = float(torch.cuda.is_available())
+    return RayWorkers(options.ray_address, options.cpus_per_run, gpus), None
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Two sweeps in one folder would train the same runs; the lock goes with the process."""
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as e:
+            raise InputError(f"a sweep is running in {folder}: wait for it, or give the recipe another name") from e
+        yield

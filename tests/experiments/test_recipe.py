@@ -1,0 +1,112 @@
+"""Recipes: what is wrong is one line that names it, before anything is trained."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nerf_plugins.errors import InputError
+from nerf_plugins.experiments.recipe import read_recipe
+from nerf_plugins.experiments.runs import plan
+
+GOOD = {"methods": ["nerf-hash-custom"], "steps": [10, 20], "dataparser": "demo-data"}
+
+
+def write(folder: Path, **changes) -> Path:
+    path = folder / "some.yaml"
+    path.write_text(yaml.safe_dump({**GOOD, "output_dir": str(folder / "out"), **changes}))
+    return path
+
+
+def runs(folder: Path, **changes):
+    return plan(read_recipe(write(folder, **changes)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"metods": ["x"]}, ["'metods'", "methods"]),
+        ({"steps": []}, ["steps", "empty"]),
+        ({"steps": [10, 0]}, ["steps", "0"]),
+        ({"steps": ["many"]}, ["steps", "'many'"]),
+        ({"frames": [1]}, ["frames", "1"]),
+        ({"seeds": [3, 3]}, ["seeds", "3 twice"]),
+        ({"options": ["a"]}, ["options"]),
+        ({"methods": ["nerf-hash-custm"]}, ["nerf-hash-custm", "nerf-hash-custom"]),
+        ({"dataparser": "demo-dat"}, ["demo-dat", "demo-data"]),
+        ({"data": "/no/such/place"}, ["/no/such/place"]),
+        ({"dataparser_options": ["resolutoin=16"]}, ["resolutoin", "dataparser.resolution"]),
+        (
+            {"options": {"pipeline.model.field.encoding.log2_table_siz": 10}},
+            ["log2_table_siz", "encoding.log2_table_size?"],
+        ),
+        ({"options": {"steps-per-sav": 5}}, ["steps_per_sav", "steps_per_save"]),
+        ({"options": {"steps_per_save": "often"}}, ["steps_per_save", "'often'", "int"]),
+        ({"options": {"pipeline.datamanager.subset.choice": "odd"}}, ["choice", "'odd'", "even"]),
+        ({"options": {"pipeline.model.field": 3}}, ["pipeline.model.field", "group"]),
+        ({"options": {"max-num-iterations": 3}}, ["max_num_iterations", "steps"]),
+        ({"grid": {"optimizers.field.optimizer.lr": [1]}}, ["optimizers.field", "optimizers.fields"]),
+        ({"methods": ["nerf-hash-custom+model.fieldd.x=1"]}, ["model.fieldd", "model.field"]),
+        ({"methods": ["nerfacto"], "frames": [2]}, ["frames", "nerfacto"]),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_line(tmp_path, changes, words):
+    with pytest.raises(InputError) as error:
+        runs(tmp_path, **changes)
+    assert "\n" not in str(error.value)
+    assert all(word in str(error.value) for word in words), error.value
+
+
+def test_the_grid_is_every_combination_with_its_options_set(tmp_path):
+    name = "pipeline.model.occupancy.grid.resolution"
+    grid = {name: [16, 32], "optimizers.fields.optimizer.lr": [0.01]}
+    options = {"pipeline.model.occupancy.steps-per-diagonal": 64}
+    methods = ["nerf-hash-custom", "vanilla-nerf-custom+model.field.skips=1 2"]
+    made = runs(tmp_path, methods=methods, grid=grid, options=options, frames=[2, "all"], seeds=[0, 1])
+    assert len(made) == len({run.label for run in made}) == 16
+    for run in made:
+        config = run.config
+        assert config.pipeline.model.occupancy.grid.resolution == run.choices[name]
+        assert config.pipeline.model.occupancy.steps_per_diagonal == 64
+        assert config.pipeline.datamanager.subset.n_images == run.frames
+        assert config.machine.seed == run.seed
+        assert config.optimizers["fields"]["optimizer"].lr == 0.01
+    assert made[-1].config.pipeline.model.field.skips == (1, 2)
+    assert {(run.frames, run.seed) for run in made} == {(2, 0), (2, 1), (None, 0), (None, 1)}
+
+
+def test_a_folders_name_follows_the_settings_but_not_the_steps(tmp_path):
+    label = runs(tmp_path)[0].label
+    assert runs(tmp_path, steps=[10, 20, 30])[0].label == label
+    assert runs(tmp_path, options={"steps_per_save": 7})[0].label != label
+    assert runs(tmp_path, dataparser_options=["resolution=16"])[0].label != label
+
+
+def checkpoint(run, steps: int) -> None:
+    path = run.folder.checkpoint(steps)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    zipfile.ZipFile(path, "w").close()
+
+
+def test_where_a_run_goes_on_is_read_from_its_checkpoints(tmp_path):
+    run = runs(tmp_path)[0]
+    config = run.next_config()
+    assert (config.load_checkpoint, config.max_num_iterations, config.save_at_steps) == (None, 20, (10, 20))
+    checkpoint(run, 13)  # nerfstudio's own, of use only once the listed one before it is there
+    assert run.next_config().load_checkpoint is None
+    checkpoint(run, 10)
+    config = run.next_config()
+    assert (config.load_checkpoint, config.max_num_iterations) == (run.folder.checkpoint(13), 7)
+    run.folder.checkpoint(17).write_bytes(b"half of")
+    assert run.next_config().load_checkpoint == run.folder.checkpoint(13)
+    checkpoint(run, 20)
+    assert run.next_config() is None
+
+
+def test_other_trainers_go_from_one_listed_step_to_the_next(tmp_path):
+    run = runs(tmp_path, methods=["nerfacto"])[0]
+    assert run.next_config().max_num_iterations == 10
+    checkpoint(run, 10)
+    config = run.next_config()
+    assert (config.load_checkpoint, config.max_num_iterations) == (run.folder.checkpoint(10), 10)
