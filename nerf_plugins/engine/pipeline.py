@@ -42,7 +42,11 @@ def one_line_errors() -> Iterator[None]:
     except InputError as e:
         raise SystemExit(f"nerf-plugins: {e}") from e
     except FileNotFoundError as e:
-        raise SystemExit(f"nerf-plugins: no such file or folder: {e.filename or e}. Check --data.") from e
+        advice = "Check --data and the dataparser's name."
+        raise SystemExit(f"nerf-plugins: no such file or folder: {e.filename or e}. {advice}") from e
+    except OSError as e:  # PIL names no file
+        what = e.filename or "an image of the data"
+        raise SystemExit(f"nerf-plugins: {what} cannot be read ({e.strerror or e}): replace it") from e
 
 
 class NerfPipeline(VanillaPipeline):

@@ -49,7 +49,10 @@ def _set(node: Any, path: Sequence[str], value: Any, name: str) -> Any:
     else:
         hint = type(members[key]) if isinstance(node, dict) else typing.get_type_hints(type(node))[key]
         changed = _converted(hint, value, name)
-    return node | {key: changed} if isinstance(node, dict) else dataclasses.replace(node, **{key: changed})
+    if isinstance(node, dict):
+        return node | {key: changed}
+    instance: Any = node
+    return dataclasses.replace(instance, **{key: changed})
 
 
 def _first(group: Any) -> str:

@@ -68,8 +68,10 @@ def read_recipe(path: Path) -> Recipe:
     checks = {"methods": _names, "steps": _counts(1), "frames": _frames, "seeds": _counts(0), "name": _text}
     checks |= {"dataparser": _text, "dataparser_options": _names, "data": _path, "output_dir": _path}
     checks |= {"options": _mapping, "grid": _grid}
+    checked: dict[str, Any] = {"name": path.stem}
     try:
-        return Recipe(**{"name": path.stem} | {key: checks[key](key, value) for key, value in values.items()})
+        checked |= {key: checks[key](key, value) for key, value in values.items()}
+        return Recipe(**checked)
     except InputError as e:
         raise InputError(f"recipe {path}: {e}") from e
 

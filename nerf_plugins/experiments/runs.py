@@ -109,9 +109,10 @@ def _base_config(recipe: Recipe, method: str) -> Any:
     name = method.split("+")[0]
     if name not in all_methods:
         raise InputError(f"unknown method {name}{near(name, all_methods)}")
-    config: Any = copy.deepcopy(all_methods[name])
-    if not dataclasses.is_dataclass(config) or not hasattr(config, "pipeline"):
+    known = all_methods[name]
+    if not dataclasses.is_dataclass(known) or not hasattr(known, "pipeline"):
         raise InputError(f"method {name} is not installed: see ns-train {name}")
+    config: Any = copy.deepcopy(known)
     config.vis = "tensorboard"
     config.viewer.quit_on_train_completion = True
     if recipe.dataparser is not None:

@@ -55,7 +55,6 @@ class VolumetricModelConfig(ModelConfig):
         if not 0 <= self.early_stop_eps < 1:
             raise InputError(f"early_stop_eps must be in [0, 1), got {self.early_stop_eps}")
 
-
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Called when a config.yml is read: options that it lacks, being of an earlier version, have their defaults."""
         for option in fields(self):

@@ -173,3 +173,12 @@ def test_schedule_by_hand_and_its_state_is_plain():
 
 def test_the_trainer_is_nerfstudios():
     assert issubclass(NerfTrainer, Trainer)
+
+
+def test_a_file_that_cannot_be_read_is_one_line():
+    """nerfstudio's dataparsers open the first image themselves; PIL's error names no file."""
+    with (
+        pytest.raises(SystemExit, match=r"an image of the data cannot be read \(image file is truncated\)"),
+        one_line_errors(),
+    ):
+        raise OSError("image file is truncated")
