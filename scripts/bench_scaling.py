@@ -271,10 +271,12 @@ def tables(rows: list[Row]) -> list[str]:
 
 
 def growth(series: list[Row]) -> str:
-    """The last measurement over the first."""
+    """The last measurement over the first; memory only where the first run grew it."""
     first, last = series[0], series[-1]
-    times = f"{last.x / first.x:.0f} times: {last.ms / first.ms:.1f} times the time"
-    return f"{first.series}, {first.x} to {last.x}, {times}, {last.mib / first.mib:.1f} times the memory."
+    line = (
+        f"{first.series}, {first.x} to {last.x}, {last.x / first.x:.0f} times: {last.ms / first.ms:.1f} times the time"
+    )
+    return f"{line}, {last.mib / first.mib:.1f} times the memory." if first.mib > 0 else f"{line}."
 
 
 def by_series(rows: list[Row], panel: str) -> dict[str, list[Row]]:

@@ -14,7 +14,7 @@ class SweepOptions:
     """Which runs to train, and where."""
 
     recipe: Positional[Path]
-    """YAML file with methods, dataparser, data, frames, seeds, steps, options and grid; see configs/sweep_demo.yaml."""
+    """YAML file with methods, dataparser, data, frames, seeds, steps, options and grid; see configs/sweeps/demo.yaml."""
     workers: Literal["local", "ray"] = "local"
     """local: processes on this machine. ray: on a Ray cluster (pip install nerf-plugins[sweep-ray]), whose machines share the output folder
     and the data under the same paths."""

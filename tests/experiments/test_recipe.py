@@ -110,3 +110,10 @@ def test_other_trainers_go_from_one_listed_step_to_the_next(tmp_path):
     checkpoint(run, 10)
     config = run.next_config()
     assert (config.load_checkpoint, config.max_num_iterations) == (run.folder.checkpoint(10), 10)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "configs/sweeps").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_the_recipes_that_are_shipped_are_sound(path):
+    assert plan(read_recipe(path))
