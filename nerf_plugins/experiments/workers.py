@@ -83,8 +83,8 @@ class RayWorkers:
 
     def __init__(self, address: str | None, cpus: float, gpus: float) -> None:
         try:
-            import ray
-            from ray.exceptions import RayError
+            import ray  # pyright: ignore[reportMissingImports]
+            from ray.exceptions import RayError  # pyright: ignore[reportMissingImports]
         except ImportError as e:
             raise InputError("workers ray: Ray is not installed: pip install 'nerf-plugins[sweep-ray]'") from e
         self._ray, self._error = ray, RayError
