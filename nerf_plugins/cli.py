@@ -9,6 +9,7 @@ import tyro
 
 from nerf_plugins.camera_paths.options import CameraPathOptions
 from nerf_plugins.errors import InputError
+from nerf_plugins.experiments.metrics_options import MetricsOptions
 from nerf_plugins.experiments.sweep_options import SweepOptions
 from nerf_plugins.export.options import MeshOptions
 from nerf_plugins.image_fitting.options import FitImageOptions
@@ -77,12 +78,28 @@ def sweep(options: Annotated[SweepOptions, tyro.conf.arg(name="")]) -> int:
     return 0 if is_complete else 1
 
 
+def metrics(options: Annotated[MetricsOptions, tyro.conf.arg(name="")]) -> int:
+    """Evaluate many runs and checkpoints on their held-out images: one CSV, one markdown table, plots and pictures side by side.
+
+    The exit code is 0 if every run could be evaluated, else 1.
+    """
+    warnings.simplefilter("ignore")
+
+    from nerf_plugins.experiments.metrics import metrics
+
+    paths, failures = metrics(options)
+    for path in paths:
+        print(path)
+    return 1 if failures else 0
+
+
 COMMANDS: dict[str, Callable[..., int]] = {
     "doctor": doctor,
     "mesh": mesh,
     "camera-path": camera_path,
     "fit-image": fit_image,
     "sweep": sweep,
+    "metrics": metrics,
 }
 
 

@@ -29,10 +29,10 @@ from nerf_plugins.camera_paths.options import (
     SpiralOptions,
 )
 from nerf_plugins.camera_paths.point_of_interest import axes_meet, densest_point, surface_points
-from nerf_plugins.camera_paths.training_views import Views, data_folder, read_config, read_views
+from nerf_plugins.camera_paths.training_views import Views, data_folder, read_views
 from nerf_plugins.data.names import find_images
 from nerf_plugins.errors import InputError
-from nerf_plugins.export.checkpoint import check_run
+from nerf_plugins.runs import read_config, require_checkpoint
 
 Array = npt.NDArray[np.floating]
 
@@ -54,7 +54,7 @@ def write_camera_path(options: PathOptions) -> Path:
     output = options.output_path or options.load_config.parent / "camera_paths" / f"{options.shape}.json"
     check_free(output)
     if isinstance(options, AroundPointOptions) and options.point == "surface":
-        check_run(options.load_config)
+        require_checkpoint(config)
     training = read_views(config, "train")
     path = make_camera_path(options, config, training)
     novelty = view_novelty(path.poses, training.poses, options.nearest)

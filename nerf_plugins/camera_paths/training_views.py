@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 from nerfstudio.cameras.cameras import Cameras, CameraType
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from nerfstudio.engine.trainer import TrainerConfig
@@ -55,31 +54,14 @@ class Views(NamedTuple):
         return float(c.width[0]) * stretch, float(c.height[0])
 
 
-def read_config(load_config: Path) -> TrainerConfig:
-    """The config.yml of a run whose data are images.
-
-    Raises:
-        InputError: it is none.
-    """
-    advice = "give the config.yml of a run"
-    if not load_config.is_file():
-        raise InputError(f"--load-config {load_config}: there is no such file; {advice}")
-    try:
-        config = yaml.load(load_config.read_text(encoding="utf-8"), Loader=yaml.Loader)
-    except (yaml.YAMLError, UnicodeDecodeError, ImportError, AttributeError, TypeError, ValueError) as e:
-        line = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
-        raise InputError(f"--load-config {load_config}: cannot be read ({line}); {advice}") from e
-    if not isinstance(config, TrainerConfig) or not hasattr(_datamanager(config), "dataparser"):
-        raise InputError(f"--load-config {load_config}: is of no method that is trained on images; {advice}")
-    return config
-
-
 def read_views(config: TrainerConfig, split: str) -> Views:
     """The views that a run is trained ("train") or evaluated on ("val", "test").
 
     Raises:
-        InputError: its data are not there, or there are no views.
+        InputError: its data are no images, are not there, or there are no views.
     """
+    if not hasattr(_datamanager(config), "dataparser"):
+        raise InputError(f"method {config.method_name} is not trained on images; give the config.yml of one that is")
     try:
         outputs = _read_outputs(_datamanager(config), split)
     except (OSError, AssertionError) as e:

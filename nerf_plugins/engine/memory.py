@@ -1,8 +1,12 @@
-"""Keeping freed memory on the CPU, as torch's allocator does on CUDA."""
+"""Keeping freed memory on the CPU, as torch's allocator does on CUDA, and how much was in use."""
 
 from __future__ import annotations
 
 import ctypes
+import resource
+import sys
+
+import torch
 
 # glibc's mallopt parameters (malloc.h).
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
@@ -24,3 +28,11 @@ def keep_freed_memory() -> bool:
     except (AttributeError, OSError, TypeError):
         return False
     return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, _TWO_GIB))
+
+
+def peak_mib(device: torch.device) -> float:
+    """The most memory so far, in MiB: of the tensors on a CUDA device, or else of this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

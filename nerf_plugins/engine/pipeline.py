@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from nerf_plugins.data.crop import make_crop_box
 from nerf_plugins.data.datamanager import NerfDataManager, NerfDataManagerConfig
 from nerf_plugins.engine.finetuning import differing_worlds, fit_to_images
-from nerf_plugins.engine.memory import keep_freed_memory
+from nerf_plugins.engine.memory import keep_freed_memory, peak_mib
 from nerf_plugins.errors import InputError
 
 
@@ -59,6 +60,12 @@ class NerfPipeline(VanillaPipeline):
     datamanager: NerfDataManager
     steps_before: int = 0
     """Steps that the model was trained for before the trainer's step 0; its own schedules count them in."""
+    seconds_before: float | None = 0.0
+    """Wall-clock seconds of training that the loaded checkpoint took; None if it does not say."""
+    peak_mib_before: float = 0.0
+    """The most memory that the training of the loaded checkpoint took, in MiB."""
+    began: float | None = None
+    """When this process took its first step, by the monotonic clock."""
     renewed: tuple[Parameter, ...] = ()
     """Parameters that the last checkpoint did not give as they are, since its images were others."""
 
@@ -91,11 +98,31 @@ class NerfPipeline(VanillaPipeline):
             "train_image_names": self.datamanager.train_image_names,
             "scene_from_world": self.datamanager.scene_from_world.tolist(),
             "steps_before": self.steps_before,
+            "train_seconds": self.train_seconds,
+            "train_peak_mib": self.train_peak_mib,
         }
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Takes over how long a checkpoint's model was trained before its step 0; the images are this run's own."""
+        """Takes over how long a checkpoint's model was trained; the images are this run's own."""
         self.steps_before = state["steps_before"]
+        self.seconds_before = state.get("train_seconds")
+        self.peak_mib_before = state.get("train_peak_mib", 0.0)
+
+    @property
+    def train_seconds(self) -> float | None:
+        """Wall-clock seconds of training, with the evaluations in between but without loading; None where an old checkpoint was loaded."""
+        if self.seconds_before is None:
+            return None
+        return self.seconds_before + (0.0 if self.began is None else time.monotonic() - self.began)
+
+    @property
+    def train_peak_mib(self) -> float:
+        """The most memory that training took, in MiB (see `engine.memory.peak_mib`); 0 if it is not known."""
+        return (
+            self.peak_mib_before
+            if self.began is None
+            else max(self.peak_mib_before, peak_mib(torch.device(self.device)))
+        )
 
     def load_pipeline(self, loaded_state: dict[str, Any], step: int) -> None:
         """Loads a checkpoint's model; one of another architecture is refused before anything is overwritten, one of other images is
@@ -112,6 +139,8 @@ class NerfPipeline(VanillaPipeline):
 
     def get_train_loss_dict(self, step: int) -> tuple[Any, dict[str, Any], dict[str, Any]]:
         """nerfstudio's; the step is that of the model."""
+        if self.began is None:
+            self.began = time.monotonic()
         return super().get_train_loss_dict(step + self.steps_before)
 
     def get_training_callbacks(

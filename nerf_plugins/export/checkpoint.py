@@ -7,9 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-import yaml
-from nerfstudio.configs.method_configs import all_methods
-from nerfstudio.engine.trainer import TrainerConfig
 from nerfstudio.utils.eval_utils import eval_setup
 from nerfstudio.utils.rich_utils import CONSOLE
 from rich.progress import track
@@ -27,6 +24,7 @@ from nerf_plugins.export.mesh import (
     write_mesh,
 )
 from nerf_plugins.export.options import MeshOptions
+from nerf_plugins.runs import read_config, require_checkpoint
 from nerf_plugins.spaces import NDCSpace
 
 if TYPE_CHECKING:
@@ -48,7 +46,7 @@ def export_mesh(options: MeshOptions) -> list[Path]:
         raise InputError(f"mask_margin {options.mask_margin}: give 0 pixels or more")
     if not options.formats:
         raise InputError("formats: give one or more of ply, obj, glb")
-    check_run(options.load_config)
+    require_checkpoint(read_config(options.load_config))
     folder = options.output_dir or options.load_config.parent / "mesh"
     paths = [folder / f"mesh.{ending}" for ending in dict.fromkeys(options.formats)]
     for path in paths:
@@ -58,30 +56,6 @@ def export_mesh(options: MeshOptions) -> list[Path]:
     for path in paths:
         write_mesh(mesh, path)
     return paths
-
-
-def check_run(load_config: Path) -> None:
-    """Checks that a config.yml can be read, and that its method and checkpoint are there.
-
-    Raises:
-        InputError: naming what is not.
-    """
-    if not load_config.is_file():
-        raise InputError(f"--load-config {load_config}: there is no such file; give the config.yml of a run")
-    try:
-        config = yaml.load(load_config.read_text(encoding="utf-8"), Loader=yaml.Loader)
-    except (yaml.YAMLError, UnicodeDecodeError, ImportError, AttributeError, TypeError, ValueError) as e:
-        line = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
-        raise InputError(f"--load-config {load_config}: cannot be read ({line}); give the config.yml of a run") from e
-    if not isinstance(config, TrainerConfig) or config.method_name not in all_methods:
-        raise InputError(
-            f"--load-config {load_config}: is of no method that is installed; give the config.yml of a run"
-        )
-    checkpoints = config.get_checkpoint_dir()
-    if not any(checkpoints.glob("step-*.ckpt")):
-        raise InputError(
-            f"{checkpoints}: has no checkpoint; train first, and call this from the folder that the training was started in"
-        )
 
 
 def mesh_of(model: Any, datamanager: Any, options: MeshOptions) -> Trimesh:

@@ -16,14 +16,8 @@ from nerf_plugins.errors import InputError
 from nerf_plugins.image_fitting.field import PictureField, picture_hash, picture_mlp
 from nerf_plugins.image_fitting.fitting import Fit, Snapshot, fit_picture
 from nerf_plugins.image_fitting.options import FitImageOptions
-from nerf_plugins.image_fitting.pictures import (
-    demo_picture,
-    read_picture,
-    strip,
-    to_bytes,
-    write_animation,
-    write_curve,
-)
+from nerf_plugins.image_fitting.pictures import demo_picture, read_picture, write_animation, write_curve
+from nerf_plugins.pictures import strip, to_bytes
 
 
 def fit_image(options: FitImageOptions) -> list[Path]:

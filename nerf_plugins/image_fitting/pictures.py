@@ -1,4 +1,4 @@
-"""Pictures in and out: reading one, the demo scene's, strips of pictures, an animation, curves."""
+"""Pictures in and out: reading one, the demo scene's, an animation, curves."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
-from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
+from jaxtyping import Float
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from nerf_plugins.errors import InputError
 from nerf_plugins.image_fitting.fitting import Fit
+from nerf_plugins.pictures import to_bytes
 from nerf_plugins.scenes import demo_scene, render
 from nerf_plugins.scenes.cameras import look_at
-
-_GAP = 4
-_CAPTION = 14
 
 
 def read_picture(path: Path, max_side: int) -> Float[Tensor, "height width 3"]:
@@ -51,21 +49,6 @@ def demo_picture(side: int) -> Float[Tensor, "side side 3"]:
     focal, center = 1.6 * side, 0.5 * side
     rgba = render(demo_scene(), pose, focal, focal, center, center, side, side, supersample=2)
     return torch.from_numpy(rgba[..., :3] * rgba[..., 3:] + 1.0 - rgba[..., 3:]).float()
-
-
-def to_bytes(picture: Float[Tensor, "height width 3"]) -> UInt8[np.ndarray, "height width 3"]:
-    """8 bits a channel."""
-    return (255.0 * picture.clamp(0.0, 1.0)).round().byte().numpy()
-
-
-def strip(pictures: Sequence[Float[Tensor, "height width 3"]], captions: Sequence[str]) -> Image.Image:
-    """Pictures of one size in a row, each with a line of text under it."""
-    height, width, _ = pictures[0].shape
-    row = Image.new("RGB", (len(pictures) * (width + _GAP) - _GAP, height + _CAPTION), "white")
-    for k, (picture, caption) in enumerate(zip(pictures, captions)):
-        row.paste(Image.fromarray(to_bytes(picture)), (k * (width + _GAP), 0))
-        ImageDraw.Draw(row).text((k * (width + _GAP) + 2, height + 1), caption, fill="black")
-    return row
 
 
 def write_animation(path: Path, pictures: Sequence[Float[Tensor, "height width 3"]], milliseconds: int = 400) -> None:

@@ -178,7 +178,7 @@ class NerfModel(VolumetricModel):
         return render_samples_in_rounds(radiance, self.space, rays, samples, float(self.viewer_early_stop.value))
 
     def get_loss_dict(
-        self, outputs: dict[str, Tensor], batch: dict[str, Tensor], metrics_dict: dict[str, Tensor] | None = None
+        self, outputs: dict[str, Tensor], batch: dict[str, Any], metrics_dict: dict[str, Tensor] | None = None
     ) -> dict[str, Tensor]:
         """Mean squared errors of the colour(s); image and render are blended over the same background."""
         background = outputs.get("background", self.picture_background)
@@ -190,7 +190,7 @@ class NerfModel(VolumetricModel):
         return losses
 
     def get_image_metrics_and_images(
-        self, outputs: dict[str, Tensor], batch: dict[str, Tensor]
+        self, outputs: dict[str, Tensor], batch: dict[str, Any]
     ) -> tuple[dict[str, float], dict[str, Tensor]]:
         """The shared ones, and the coarse pass's PSNR where there is one."""
         metrics, images = super().get_image_metrics_and_images(outputs, batch)

@@ -248,7 +248,7 @@ class NeuSModel(VolumetricModel):
         return rendered, composite(sigmas, F.normalize(gradients, dim=-1), *packed, early_stop_eps=early_stop_eps).rgb
 
     def get_loss_dict(
-        self, outputs: dict[str, Tensor], batch: dict[str, Tensor], metrics_dict: dict[str, Tensor] | None = None
+        self, outputs: dict[str, Tensor], batch: dict[str, Any], metrics_dict: dict[str, Tensor] | None = None
     ) -> dict[str, Tensor]:
         """Mean absolute error of the colour, eikonal loss, and the optional ones."""
         background = outputs.get("background", self.picture_background)
@@ -265,7 +265,7 @@ class NeuSModel(VolumetricModel):
         return losses
 
     @torch.no_grad()
-    def get_metrics_dict(self, outputs: dict[str, Tensor], batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    def get_metrics_dict(self, outputs: dict[str, Tensor], batch: dict[str, Any]) -> dict[str, Tensor]:
         """The shared ones, ``inv_s`` and the eikonal error."""
         metrics = super().get_metrics_dict(outputs, batch) | {"inv_s": self.variance()}
         if "eikonal_error" in outputs:
@@ -273,7 +273,7 @@ class NeuSModel(VolumetricModel):
         return metrics
 
     def get_image_metrics_and_images(
-        self, outputs: dict[str, Tensor], batch: dict[str, Tensor]
+        self, outputs: dict[str, Tensor], batch: dict[str, Any]
     ) -> tuple[dict[str, float], dict[str, Tensor]]:
         """The shared ones and the normals."""
         metrics, images = super().get_image_metrics_and_images(outputs, batch)

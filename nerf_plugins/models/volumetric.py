@@ -185,7 +185,7 @@ class VolumetricModel(Model):
         return image[..., :3] * image[..., 3:] + background * (1.0 - image[..., 3:])
 
     @torch.no_grad()
-    def get_metrics_dict(self, outputs: dict[str, Tensor], batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    def get_metrics_dict(self, outputs: dict[str, Tensor], batch: dict[str, Any]) -> dict[str, Tensor]:
         """PSNR of the batch; in training samples per ray, rays dropped, share of the grid that is occupied."""
         background = outputs.get("background", self.picture_background)
         metrics = {"psnr": psnr(outputs["rgb"], self._target(batch["image"], background))}
@@ -198,7 +198,7 @@ class VolumetricModel(Model):
         return metrics
 
     def get_image_metrics_and_images(
-        self, outputs: dict[str, Tensor], batch: dict[str, Tensor]
+        self, outputs: dict[str, Tensor], batch: dict[str, Any]
     ) -> tuple[dict[str, float], dict[str, Tensor]]:
         """PSNR, SSIM, LPIPS (where it can be had); image beside render, accumulation, depth."""
         rgb = outputs["rgb"]

@@ -14,11 +14,12 @@ import yaml
 from nerfstudio.cameras.camera_paths import get_path_from_json
 
 from nerf_plugins import cli
-from nerf_plugins.camera_paths.training_views import read_config, read_views
+from nerf_plugins.camera_paths.training_views import read_views
 from nerf_plugins.data.subset import SubsetConfig
 from nerf_plugins.dataparsers.demo import TARGET, DemoDataParserConfig
 from nerf_plugins.fields.nerf_mlp import NeRFMLPConfig
 from nerf_plugins.methods import vanilla_nerf_custom
+from nerf_plugins.runs import read_config
 from tests.camera_paths.rigs import assert_looks_at
 
 SHAPES = ("orbit", "spiral", "cone", "dolly", "interpolate")
@@ -265,7 +266,7 @@ def without_dataparser(config):
     ("break_it", "message"),
     [
         (without_data, "cannot be read"),
-        (without_dataparser, "no method that is trained on images"),
+        (without_dataparser, "is not trained on images"),
     ],
 )
 def test_runs_without_cameras(capsys, tmp_path, load_config, break_it, message):

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 import torch
 from nerfstudio.cameras.camera_optimizers import CameraOptimizerConfig
@@ -20,6 +22,7 @@ class PerImageModel(nn.Module):
         self.field.embedding_appearance = Embedding(n_images, 4)
         self.field.other = nn.Linear(2, 3)
         self.told: list[int] = []
+        self.device = torch.device("cpu")
 
     def update_to_step(self, step: int) -> None:
         self.told.append(step)
@@ -118,15 +121,30 @@ def test_a_pipeline_loads_a_checkpoint_of_other_images(prefix: str, capsys: pyte
 def test_a_checkpoint_is_plain_and_holds_names_and_steps(tmp_path):
     first = make_pipeline(["a", "b"])
     first.restart_steps(9)
+    first.seconds_before, first.peak_mib_before = 7.5, 123.0
     torch.save(first.state_dict(), tmp_path / "state.pt")
     state = torch.load(tmp_path / "state.pt", weights_only=True)
     world = torch.eye(4)[:3].tolist()
-    assert state["_extra_state"] == {"train_image_names": ["a", "b"], "scene_from_world": world, "steps_before": 10}
+    facts = {"steps_before": 10, "train_seconds": 7.5, "train_peak_mib": 123.0}
+    assert state["_extra_state"] == {"train_image_names": ["a", "b"], "scene_from_world": world, **facts}
     second = make_pipeline(["a", "b"])
     second.load_pipeline(state, 5)
     assert second.model.told == [15]
     second.restart_steps(5)
     assert second.steps_before == 16
+    assert (second.train_seconds, second.train_peak_mib) == (7.5, 123.0)
+    second.began = time.monotonic() - 3.0  # it is trained further
+    assert 10.5 <= second.train_seconds < 20.0
+    assert second.train_peak_mib >= 123.0
+
+
+def test_a_checkpoint_that_does_not_say_how_long_it_was_trained():
+    first, second = make_pipeline(["a", "b"]), make_pipeline(["a", "b"])
+    state = first.state_dict()
+    del state["_extra_state"]["train_seconds"], state["_extra_state"]["train_peak_mib"]
+    second.load_pipeline(state, 5)
+    second.began = time.monotonic()
+    assert second.train_seconds is None
 
 
 def test_a_checkpoint_of_nerfstudios_pipeline_loads():

@@ -115,6 +115,10 @@ def test_fine_tuning_the_colour_on_other_images(workspace: Path, first: NerfTrai
     assert step == 4
     assert pipeline.model.sampler.coarseness == 1.0
     assert pipeline.steps_before == STEPS
+    (checkpoint,) = first.checkpoint_dir.iterdir()
+    of_first = torch.load(checkpoint, weights_only=True)["pipeline"]["_extra_state"]
+    assert 0.0 < of_first["train_seconds"] < pipeline.train_seconds
+    assert 10.0 < of_first["train_peak_mib"] <= pipeline.train_peak_mib
 
 
 def test_going_on_with_other_images_keeps_step_rate_and_optimiser(workspace: Path, first: NerfTrainer):

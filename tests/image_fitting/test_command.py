@@ -11,7 +11,7 @@ from nerf_plugins import cli
 from nerf_plugins.errors import InputError
 from nerf_plugins.image_fitting.command import fit_image
 from nerf_plugins.image_fitting.options import FitImageOptions
-from nerf_plugins.image_fitting.pictures import demo_picture, read_picture, strip
+from nerf_plugins.image_fitting.pictures import demo_picture, read_picture
 
 
 def test_transparent_pixels_are_white_and_half_transparent_ones_blended(tmp_path):
@@ -39,12 +39,6 @@ def test_the_demos_picture_has_the_scene_over_white():
     assert picture.shape == (24, 24, 3)
     assert (picture[0, 0] == 1.0).all()
     assert 0.2 < float((picture.amin(-1) < 0.99).float().mean()) < 0.8
-
-
-def test_a_strip_has_the_pictures_in_their_order():
-    row = strip([torch.zeros(8, 8, 3), torch.ones(8, 8, 3) * torch.tensor([1.0, 0.0, 0.0])], ["a", "b"])
-    assert row.getpixel((4, 4)) == (0, 0, 0)
-    assert row.getpixel((row.width - 4, 4)) == (255, 0, 0)
 
 
 @pytest.mark.parametrize("field", ["mlp", "hash"])

@@ -1,0 +1,56 @@
+"""PSNR over the number of training images and over steps."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from nerf_plugins.experiments.tables import Setting
+
+AXES = {"train_images": "training images", "steps": "training steps"}
+
+
+def plot_psnr(settings: Sequence[Setting], folder: Path) -> list[Path]:
+    """Writes psnr_over_train_images.png and psnr_over_steps.png, each where there is more than one value to plot over; a line for each
+    setting, with bars of one standard deviation over seeds.
+
+    Returns:
+        The files.
+    """
+    paths = []
+    for axis, label in AXES.items():
+        if len({getattr(setting, axis) for setting in settings}) > 1:
+            paths.append(folder / f"psnr_over_{axis}.png")
+            _plot(lines_over(axis, settings), label, paths[-1])
+    return paths
+
+
+def lines_over(axis: str, settings: Sequence[Setting]) -> dict[str, list[tuple[int, float, float]]]:
+    """For each line's name its points: the axis' value, PSNR and its standard deviation over seeds, by the axis' value."""
+    other = "steps" if axis == "train_images" else "train_images"
+    word = {"steps": "steps", "train_images": "images"}[other]
+    several = len({getattr(setting, other) for setting in settings}) > 1
+    lines: dict[str, list[tuple[int, float, float]]] = defaultdict(list)
+    for setting in settings:
+        psnr = setting.mean_and_std("psnr")
+        if psnr is not None:
+            name = f"{setting.name}, {getattr(setting, other)} {word}" if several else setting.name
+            lines[name].append((getattr(setting, axis), *psnr))
+    return {name: sorted(points) for name, points in lines.items()}
+
+
+def _plot(lines: dict[str, list[tuple[int, float, float]]], label: str, path: Path) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.5, 4.5), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    for name, points in lines.items():
+        x, psnr, std = zip(*points)
+        axes.errorbar(x, psnr, yerr=std, marker="o", capsize=3, label=name)
+    axes.set(xlabel=label, ylabel="PSNR of held-out images, dB")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
+    figure.savefig(path)

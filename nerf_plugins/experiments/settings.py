@@ -1,0 +1,59 @@
+"""What distinguishes runs: their settings without the seed, and short names for these."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from nerf_plugins.experiments.runs import FRAMES
+
+_LABELS = {"timestamp", "experiment_name", "project_name", "output_dir", "vis", "prompt"}
+_WHERE_TO_BEGIN_AND_END = {
+    "max_num_iterations",
+    "save_at_steps",
+    "load_dir",
+    "load_step",
+    "load_checkpoint",
+    "load_config",
+}
+_AXES = {"machine.seed", FRAMES}
+_GROUPS = ("viewer", "logging", "steps_per", "save_only", "machine.")
+
+
+def settings_of(config: Any) -> dict[str, str]:
+    """A run's options by their dotted names, without those that say nothing of the method or are axes of their own: names and places,
+    how long it is trained, how often it saves and shows, the seed and the number of training images."""
+    ignored = _LABELS | _WHERE_TO_BEGIN_AND_END | _AXES
+    return {name: value for name, value in _flat(config) if name not in ignored and not name.startswith(_GROUPS)}
+
+
+def name_settings(methods: Sequence[str], settings: Sequence[dict[str, str]]) -> list[str]:
+    """For each run its method and, where runs of that method differ in options, these: ``nerf-hash-custom log2_table_size=15``.
+
+    Args:
+        methods: of the runs.
+        settings: theirs, from `settings_of`.
+    """
+    values: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for method, options in zip(methods, settings):
+        for name in {key for m, other in zip(methods, settings) if m == method for key in other}:
+            values[method, name].add(options.get(name, "-"))
+    names = []
+    for method, options in zip(methods, settings):
+        differing = sorted(n for (m, n), found in values.items() if m == method and len(found) > 1)
+        names.append(" ".join([method, *[f"{n.split('.')[-1]}={options.get(n, '-')}" for n in differing]]))
+    return names
+
+
+def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    if dataclasses.is_dataclass(node):
+        members = {f.name: getattr(node, f.name, None) for f in dataclasses.fields(node)}
+    elif isinstance(node, dict):
+        members = node
+    else:
+        yield prefix, str(node)
+        return
+    for key, value in members.items():
+        yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
