@@ -17,7 +17,7 @@ from nerf_plugins.image_fitting.options import FitImageOptions
 def doctor(as_json: Annotated[bool, tyro.conf.arg(name="json")] = False) -> int:
     """Show what this machine has, which backend each part will use, and what to do about what is missing.
 
-    The exit code is 0 if the default method can run, else 1.
+    The exit code is 0 if our methods can be trained here, else 1.
 
     Args:
         as_json: Print JSON, for programs.
