@@ -56,8 +56,8 @@ class LLFFDataParserConfig(DataParserConfig):
     data: Path = Path("data/nerf_llff_data/fern")
     """Folder with poses_bounds.npy and images/, images_4/ or images_8/."""
     downscale_factor: int | None = None
-    """1 for images/, 4 for images_4/ and so on. None: the largest of those present that is at most 1600 pixels wide and
-    high, or the smallest if all are larger."""
+    """1 for images/, 4 for images_4/ and so on.
+    None: the largest of those present that is at most 1600 pixels wide and high, or the smallest if all are larger."""
     holdout_every: int = 8
     """Views 0, N, 2N ... are held out of training, for validation and test."""
 

@@ -33,8 +33,8 @@ class NerfModelConfig(VolumetricModelConfig):
     _target: type = field(default_factory=lambda: NerfModel)
     """target class to instantiate"""
     space: Literal["auto", "box", "contracted", "ndc"] = "auto"
-    """Where rays are marched. box: the scene box. contracted: the world around it too. ndc: device coordinates, for forward-facing
-    scenes. auto: ndc if the dataparser asks for it, contracted if most cameras stand in the scene box, else box."""
+    """Where rays are marched. box: the scene box. contracted: the world around it too. ndc: device coordinates, for forward-facing scenes.
+    auto: ndc if the dataparser asks for it, contracted if most cameras stand in the scene box, else box."""
     sampler: Literal["occupancy", "hierarchical"] = "occupancy"
     """occupancy: march through a grid of what is occupied. hierarchical: the paper's coarse and fine networks."""
     occupancy: OccupancySamplerConfig = field(default_factory=OccupancySamplerConfig)
