@@ -87,7 +87,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Runs a subcommand and exits with its code; what the user can mend is one line, without a traceback."""
+    """Runs a subcommand and exits with its code; what the user can mend, and a Ctrl-C, is one line, without a traceback."""
     try:
         code = tyro.extras.subcommand_cli_from_dict(
             COMMANDS,
@@ -99,6 +99,9 @@ def main(args: Sequence[str] | None = None) -> None:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         code = 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        code = 130  # as a shell says it: 128 + SIGINT
     sys.exit(code)
 
 
