@@ -27,7 +27,7 @@ from nerf_plugins.errors import InputError
 class NerfDataManagerConfig(VanillaDataManagerConfig):
     """Data manager"""
 
-    _target: type = field(default_factory=lambda: NerfDataManager)
+    _target: type = field(default_factory=lambda: NerfDataManager, kw_only=True)
     """target class to instantiate"""
     pixel_sampler: PixelSamplerConfig = field(default_factory=CentreCropPixelSamplerConfig)
     """How pixels are drawn."""

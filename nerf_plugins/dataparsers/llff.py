@@ -51,7 +51,7 @@ COMFORTABLE_SIZE = 1600
 class LLFFDataParserConfig(DataParserConfig):
     """Forward-facing scenes in LLFF's layout (poses_bounds.npy), for NDC rays."""
 
-    _target: type = field(default_factory=lambda: LLFFDataParser)
+    _target: type = field(default_factory=lambda: LLFFDataParser, kw_only=True)
     """target class to instantiate"""
     data: Path = Path("data/nerf_llff_data/fern")
     """Folder with poses_bounds.npy and images/, images_4/ or images_8/."""

@@ -25,7 +25,7 @@ from nerf_plugins.errors import InputError
 class NerfPipelineConfig(VanillaPipelineConfig):
     """Pipeline"""
 
-    _target: type = field(default_factory=lambda: NerfPipeline)
+    _target: type = field(default_factory=lambda: NerfPipeline, kw_only=True)
     """target class to instantiate"""
     datamanager: NerfDataManagerConfig = field(default_factory=NerfDataManagerConfig)
     """specifies the datamanager config"""

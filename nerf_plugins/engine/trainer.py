@@ -28,7 +28,7 @@ from nerf_plugins.errors import InputError
 class NerfTrainerConfig(TrainerConfig):
     """Training"""
 
-    _target: type = field(default_factory=lambda: NerfTrainer)
+    _target: type = field(default_factory=lambda: NerfTrainer, kw_only=True)
     """target class to instantiate"""
     freeze: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """What is not trained; may be given several times.

@@ -28,7 +28,7 @@ _BASE_FREQUENCY = 1.0
 class NeuSMLPConfig(SDFFieldConfig):
     """The MLPs of the NeuS paper."""
 
-    _target: type = field(default_factory=lambda: NeuSMLP)
+    _target: type = field(default_factory=lambda: NeuSMLP, kw_only=True)
     """target class to instantiate"""
     D: int = 8
     """Number of layers before the distance."""

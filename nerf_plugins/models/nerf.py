@@ -30,7 +30,7 @@ _POSITIONS_A_CALL = 1 << 14
 class NerfModelConfig(VolumetricModelConfig):
     """NeRF"""
 
-    _target: type = field(default_factory=lambda: NerfModel)
+    _target: type = field(default_factory=lambda: NerfModel, kw_only=True)
     """target class to instantiate"""
     space: Literal["auto", "box", "contracted", "ndc"] = "auto"
     """Where rays are marched. box: the scene box. contracted: the world around it too. ndc: device coordinates, for forward-facing scenes.

@@ -38,7 +38,7 @@ _POSITIONS_A_CALL = {"cpu": 1 << 13, "cuda": 1 << 17}
 class NeuSModelConfig(VolumetricModelConfig):
     """NeuS"""
 
-    _target: type = field(default_factory=lambda: NeuSModel)
+    _target: type = field(default_factory=lambda: NeuSModel, kw_only=True)
     """target class to instantiate"""
     sampler: Literal["surface", "upsampling"] = "surface"
     """surface: march an occupancy grid to the surface. upsampling: the paper's 64 + 64 samples on every ray."""
