@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nerfstudio.configs.dataparser_configs import all_dataparsers
 from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from nerf_plugins.errors import InputError
 
@@ -37,6 +37,8 @@ def explain_failure(config: DataParserConfig, error: Exception, has_parsed: bool
     known = None if has_parsed else _other_layout(data, name, error)
     if known is None and name == "blender-data" and not isinstance(error, InputError):
         known = _broken_first_image(data)
+    if known is None and isinstance(error, UnidentifiedImageError):  # names the file
+        known = InputError(f"{error}: replace it or remove its frame")
     if known is None and not has_parsed and isinstance(error, (AssertionError, LookupError, json.JSONDecodeError)):
         known = InputError(f"--data {data}: {name} cannot read it ({_line(error)})")
     return known

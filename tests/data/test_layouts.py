@@ -149,10 +149,11 @@ def test_a_missing_image_of_blenders_is_named(tmp_path: Path, image: str):
         load(BlenderDataParserConfig(data=tmp_path))
 
 
+@pytest.mark.parametrize("kind", ["truncated", "a header", "empty", "text"])
 @pytest.mark.parametrize("image", ["images/00", "images/01"])
-def test_a_truncated_image_of_nerfstudios_is_named(tmp_path: Path, image: str):
-    spoil(write_nerfstudio(tmp_path) / f"{image}.png", "truncated")
-    with pytest.raises(InputError, match=rf"image .*{image}\.png cannot be read"):
+def test_a_broken_image_of_nerfstudios_is_named(tmp_path: Path, image: str, kind: str):
+    spoil(write_nerfstudio(tmp_path) / f"{image}.png", kind)
+    with pytest.raises(InputError, match=rf"image .*{image}\.png.*: replace it or remove its frame"):
         read_all(NerfstudioDataParserConfig(data=tmp_path))
 
 
