@@ -18,7 +18,7 @@ from nerf_plugins.image_fitting.options import FitImageOptions
 def doctor(as_json: Annotated[bool, tyro.conf.arg(name="json")] = False) -> int:
     """Show what this machine has, which backend each part will use, and what to do about what is missing.
 
-    The exit code is 0 if the default method can run, else 1.
+    The exit code is 0 if our methods can be trained here, else 1.
 
     Args:
         as_json: Print JSON, for programs.
@@ -104,7 +104,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Runs a subcommand and exits with its code; what the user can mend is one line, without a traceback."""
+    """Runs a subcommand and exits with its code; what the user can mend, and a Ctrl-C, is one line, without a traceback."""
     try:
         code = tyro.extras.subcommand_cli_from_dict(
             COMMANDS,
@@ -116,6 +116,9 @@ def main(args: Sequence[str] | None = None) -> None:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         code = 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        code = 130  # as a shell says it: 128 + SIGINT
     sys.exit(code)
 
 

@@ -21,9 +21,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-Status = Literal["ok", "missing", "broken"]
+Status = Literal["ok", "missing", "optional", "broken"]
+"""optional: not there, or of no use here, and nothing that our methods need."""
 
-DEFAULT_METHOD = "vanilla-nerf-custom"
+METHODS = ("nerf-hash-custom", "vanilla-nerf-custom", "neus-hash-custom", "neus-custom")
+"""The methods; all need the same of a machine."""
+FIRST_COMMAND = "ns-train nerf-hash-custom demo-data"
+"""The quickest training; needs no data."""
 LPIPS_WEIGHTS = "alexnet-owt-7be5be79.pth"
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -60,7 +64,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Probe:
-    """A check by name. ``advice`` is given when it raises; without a ``required`` one the default method cannot run."""
+    """A check by name. ``advice`` is given when it raises; without a ``required`` one no method can be trained."""
 
     name: str
     run: Callable[[str], Finding]
@@ -70,11 +74,12 @@ class Probe:
 
 @dataclass(frozen=True)
 class Report:
-    """All findings, the backend of each part, and whether the default method can run."""
+    """All findings, the backend of each part, whether our methods can be trained, and else the required findings that are not ok."""
 
     findings: tuple[Finding, ...]
     backends: dict[str, str]
     can_run: bool
+    blocked_by: tuple[str, ...]
 
 
 def probe_python(name: str) -> Finding:
@@ -133,14 +138,15 @@ def probe_warp(name: str) -> Finding:
 
 
 def probe_nerfstudio(name: str) -> Finding:
-    """Nerfstudio as its commands start it, and whether it finds our method."""
+    """Nerfstudio as its commands start it, and whether it finds our methods."""
     from nerfstudio.configs.method_configs import all_methods
 
     version = importlib.metadata.version("nerfstudio")
-    if DEFAULT_METHOD not in all_methods:
+    unknown = [method for method in METHODS if method not in all_methods]
+    if unknown:
         advice = "install the package into this environment: pip install -e ."
-        return Finding(name, "broken", f"{version}, does not know {DEFAULT_METHOD}", advice)
-    return Finding(name, "ok", f"{version}, knows {DEFAULT_METHOD}")
+        return Finding(name, "broken", f"{version}, does not know {', '.join(unknown)}", advice)
+    return Finding(name, "ok", f"{version}, knows our {len(METHODS)} methods")
 
 
 def probe_libraries(name: str) -> Finding:
@@ -156,7 +162,7 @@ def probe_libraries(name: str) -> Finding:
 def probe_tinycudann(name: str) -> Finding:
     """tiny-cuda-nn's torch bindings, which are optional."""
     if importlib.util.find_spec("tinycudann") is None:
-        return Finding(name, "missing", "not installed", "nothing to do: it is optional")
+        return Finding(name, "optional", "not installed; our methods do not need it")
     import tinycudann  # pyright: ignore[reportMissingImports]
 
     return Finding(name, "ok", getattr(tinycudann, "__version__", "installed"))
@@ -166,23 +172,22 @@ def probe_nerfacc(name: str) -> Finding:
     """Nerfacc, which our methods do not need. It is not imported: an import of its CUDA part may start a long build."""
     spec = importlib.util.find_spec("nerfacc")
     if spec is None or not spec.submodule_search_locations:
-        return Finding(name, "missing", "not installed", "nothing to do: our methods do not use it")
+        return Finding(name, "optional", "not installed; our methods do not need it")
     import torch
 
     version = importlib.metadata.version("nerfacc")
     if not torch.cuda.is_available():
-        advice = "nothing to do: our methods use it only where asked (marcher nerfacc), and nerfstudio's own that do need CUDA"
-        return Finding(name, "missing", f"{version}, its kernels need a CUDA device", advice)
+        return Finding(name, "optional", f"{version}, of use only with CUDA; our methods do not need it")
     folder = Path(next(iter(spec.submodule_search_locations)))
     if any(folder.glob("csrc*.so")) or any(folder.glob("csrc*.pyd")):
         return Finding(name, "ok", f"{version}, compiled CUDA extension in the wheel")
     if shutil.which("nvcc") is None:
         advice = "nothing to do for our methods; nerfstudio's own that need it need the CUDA toolkit (nvcc)"
-        return Finding(name, "missing", f"{version}, its CUDA extension is not compiled and there is no nvcc", advice)
+        return Finding(name, "optional", f"{version}, its CUDA extension is not compiled and there is no nvcc", advice)
     if (_torch_extensions() / "nerfacc_cuda" / "nerfacc_cuda.so").exists():
         return Finding(name, "ok", f"{version}, CUDA extension built earlier")
     advice = "nothing to do: nvcc is there, so its first use builds it, which takes minutes"
-    return Finding(name, "missing", f"{version}, its CUDA extension is not built yet", advice)
+    return Finding(name, "optional", f"{version}, its CUDA extension is not built yet", advice)
 
 
 def probe_ffmpeg(name: str) -> Finding:
@@ -251,8 +256,8 @@ def examine(probes: Sequence[Probe] = PROBES) -> Report:
     """Runs the probes."""
     findings = tuple(_run(probe) for probe in probes)
     required = {probe.name for probe in probes if probe.required}
-    can_run = all(finding.status == "ok" for finding in findings if finding.name in required)
-    return Report(findings, choose_backends(findings), can_run)
+    blocked_by = tuple(finding.name for finding in findings if finding.name in required and finding.status != "ok")
+    return Report(findings, choose_backends(findings), not blocked_by, blocked_by)
 
 
 def choose_backends(findings: Sequence[Finding]) -> dict[str, str]:
@@ -284,7 +289,7 @@ def show(report: Report, as_json: bool = False) -> None:
     from rich.table import Table
 
     console = Console()
-    colours = {"ok": "green", "missing": "yellow", "broken": "red"}
+    colours = {"ok": "green", "missing": "yellow", "optional": "dim", "broken": "red"}
     table = Table(title="What this machine has", title_justify="left")
     for column in ("", "status", "detail"):
         table.add_column(column, overflow="fold")
@@ -302,11 +307,13 @@ def show(report: Report, as_json: bool = False) -> None:
 
     for finding in report.findings:
         if finding.advice:
-            console.print(f"[bold]{finding.name}[/]: {escape(finding.advice)}")
+            console.print(f"[bold]{finding.name}[/]: {escape(finding.advice)}", soft_wrap=True)
+    methods = f"{', '.join(METHODS[:-1])} and {METHODS[-1]}"
     if report.can_run:
-        console.print(f"[green]{DEFAULT_METHOD} can run.[/]")
+        console.print(f"[green]{methods} can be trained here.[/]", soft_wrap=True)
+        console.print(f"The quickest, which needs no data: [bold]{FIRST_COMMAND}[/]", soft_wrap=True)
     else:
-        console.print(f"[red]{DEFAULT_METHOD} cannot run.[/]")
+        console.print(f"[red]No method can be trained before this is mended: {', '.join(report.blocked_by)}.[/]")
 
 
 def missing_libraries() -> dict[str, str]:

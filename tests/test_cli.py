@@ -48,6 +48,16 @@ def test_what_the_user_can_mend_is_one_line(monkeypatch, capsys):
     assert capsys.readouterr().err == "error: no pictures in x: give another --data\n"
 
 
+def test_an_interrupt_is_one_line(monkeypatch, capsys):
+    def waits() -> int:
+        """Wait."""
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(cli.COMMANDS, "waits", waits)
+    assert run("waits") == 130
+    assert capsys.readouterr() == ("", "stopped\n")
+
+
 def test_the_import_is_cheap():
     heavy = ("torch", "warp", "nerfstudio", "numpy", "mediapy")
     modules = "nerf_plugins.cli, nerf_plugins.doctor, nerf_plugins.video"

@@ -2,6 +2,7 @@
 
 import builtins
 import importlib.machinery
+import importlib.metadata
 import json
 import sys
 import types
@@ -96,7 +97,36 @@ def test_the_table_shows_findings_and_advice_as_they_are(capsys):
     out = capsys.readouterr().out
     assert "error [Errno 2] in [bold]" in out
     assert "LPIPS weights: look at [this]" in out
-    assert "can run" in out
+
+
+def test_the_last_lines_say_what_can_be_trained_and_how(capsys):
+    doctor.show(doctor.examine(healthy()))
+    methods, command = capsys.readouterr().out.splitlines()[-2:]
+    assert methods.endswith(" can be trained here.")
+    assert all(method in methods for method in doctor.METHODS)
+    assert command.endswith(": ns-train nerf-hash-custom demo-data")
+
+
+def test_the_last_line_says_what_stands_in_the_way(capsys):
+    report = doctor.examine(healthy(Warp=fixed("broken"), LPIPS_weights=fixed("missing")))
+    assert report.blocked_by == ("Warp",)
+    doctor.show(report)
+    assert capsys.readouterr().out.splitlines()[-1] == "No method can be trained before this is mended: Warp."
+
+
+def test_the_methods_are_those_of_the_package():
+    names = {point.name for point in importlib.metadata.entry_points(group="nerfstudio.method_configs")}
+    assert set(doctor.METHODS) <= names
+
+
+def test_a_method_that_nerfstudio_does_not_find_is_named(monkeypatch):
+    from nerfstudio.configs import method_configs
+
+    known = {name: config for name, config in method_configs.all_methods.items() if name != "neus-custom"}
+    monkeypatch.setattr(method_configs, "all_methods", known)
+    finding = doctor.probe_nerfstudio("nerfstudio")
+    assert finding.status == "broken"
+    assert finding.detail.endswith("does not know neus-custom")
 
 
 def test_cuda_missing(monkeypatch):
@@ -187,19 +217,32 @@ def give_nvcc(tmp_path):
 
 def test_nerfacc_absent(monkeypatch):
     monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None)
-    assert doctor.probe_nerfacc("nerfacc").detail == "not installed"
+    finding = doctor.probe_nerfacc("nerfacc")
+    assert finding == Finding("nerfacc", "optional", "not installed; our methods do not need it")
+
+
+def test_nerfacc_without_a_cuda_device_is_no_complaint(nerfacc, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    finding = doctor.probe_nerfacc("nerfacc")
+    assert (finding.status, finding.advice) == ("optional", "")
+
+
+def test_tinycudann_absent(monkeypatch):
+    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None)
+    finding = doctor.probe_tinycudann("tinycudann")
+    assert finding == Finding("tinycudann", "optional", "not installed; our methods do not need it")
 
 
 def test_nerfacc_without_compiler_cannot_be_used(nerfacc):
     finding = doctor.probe_nerfacc("nerfacc")
-    assert finding.status == "missing"
+    assert finding.status == "optional"
     assert "no nvcc" in finding.detail
 
 
 def test_nerfacc_is_not_built_by_looking_at_it(nerfacc):
     give_nvcc(nerfacc)
     finding = doctor.probe_nerfacc("nerfacc")
-    assert finding.status == "missing"
+    assert finding.status == "optional"
     assert "not built yet" in finding.detail
     assert not (nerfacc / "built").exists()
 

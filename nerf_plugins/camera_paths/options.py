@@ -114,8 +114,7 @@ class DollyOptions(AroundPointOptions):
     shape: ClassVar[str] = "dolly"
 
     start_image: int | str = 0
-    """Training image from whose camera's direction the path comes: the end of its path ("r_3", "train/r_3.png"),
-    or its number in the order of the paths."""
+    """Training image whose camera gives the direction: the end of its path ("train/r_3.png"), or its number in the order of the paths."""
     direction: Vector | None = None
     """Instead of an image: direction from the point to the views."""
     distances: tuple[float, float] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from nerf_plugins.data.checks import check_dataparser_outputs, is_inside_box
 from nerf_plugins.data.dataset import CheckedDataset
+from nerf_plugins.data.layouts import explain_failure
 from nerf_plugins.data.names import image_names
 from nerf_plugins.data.pixel_sampler import CentreCropPixelSampler, CentreCropPixelSamplerConfig
 from nerf_plugins.data.rays import make_ray_generator, upload
@@ -25,7 +27,7 @@ from nerf_plugins.errors import InputError
 class NerfDataManagerConfig(VanillaDataManagerConfig):
     """Data manager"""
 
-    _target: type = field(default_factory=lambda: NerfDataManager)
+    _target: type = field(default_factory=lambda: NerfDataManager, kw_only=True)
     """target class to instantiate"""
     pixel_sampler: PixelSamplerConfig = field(default_factory=CentreCropPixelSamplerConfig)
     """How pixels are drawn."""
@@ -50,6 +52,15 @@ class NerfDataManager(VanillaDataManager[CheckedDataset]):
     """
 
     config: NerfDataManagerConfig
+
+    def __init__(self, config: NerfDataManagerConfig, *args: Any, **kwargs: Any) -> None:
+        try:
+            super().__init__(config, *args, **kwargs)
+        except Exception as e:
+            known = explain_failure(config.dataparser, e, has_parsed=hasattr(self, "train_dataparser_outputs"))
+            if known is None:
+                raise
+            raise known from e
 
     def create_train_dataset(self) -> CheckedDataset:
         """The training images, checked; with alpha where there is one and it is used."""

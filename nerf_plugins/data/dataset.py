@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -39,6 +40,22 @@ class CheckedDataset(InputDataset):
         self.has_alpha = keep_alpha and (
             self.alpha_filenames is not None or any(_has_alpha(name) for name in dataparser_outputs.image_filenames)
         )
+
+    def get_data(self, image_idx: int, image_type: Literal["uint8", "float32"] = "float32") -> dict:
+        """The image and what belongs to it.
+
+        Raises:
+            InputError: the image or its mask cannot be decoded, or has the wrong size.
+        """
+        try:
+            return super().get_data(image_idx, image_type)
+        except InputError:
+            raise
+        except (OSError, SyntaxError, ValueError, AssertionError) as e:
+            masks = self._dataparser_outputs.mask_filenames
+            if masks is None:
+                raise
+            raise InputError(f"mask {masks[image_idx]} cannot be read ({e}): replace it") from e
 
     def get_image_float32(self, image_idx: int) -> Tensor:
         """The image, (H, W, 3 or 4) in [0, 1]."""

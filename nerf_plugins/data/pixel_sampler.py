@@ -17,7 +17,7 @@ from nerf_plugins.errors import InputError
 class CentreCropPixelSamplerConfig(PixelSamplerConfig):
     """Random pixels; in the first steps only from the centre of the images."""
 
-    _target: type = field(default_factory=lambda: CentreCropPixelSampler)
+    _target: type = field(default_factory=lambda: CentreCropPixelSampler, kw_only=True)
     """target class to instantiate"""
     crop_steps: int = 500
     """Training steps with the crop. It keeps the field from learning first that everything is background."""

@@ -25,14 +25,15 @@ class SubsetConfig:
     n_images: int | None = None
     """Train on this many of the training images. None: on all of them."""
     choice: Literal["even", "first", "random"] = "even"
-    """even: spread evenly over the dataset's order, the first and the last image among them. random: the first, the last, and others
-    drawn with the seed; fewer images are then among those of more. first: the first ones."""
+    """even: spread evenly over the dataset's order, the first and the last image among them.
+    random: the first, the last, and others drawn with the seed; fewer images are then among those of more.
+    first: the first ones."""
     seed: int = 0
     """Of the random choice."""
     split_file: Path | None = None
-    """JSON file {"train": [...], "test": [...]} that lists the images to train and to evaluate on, out of all splits of the dataset. A
-    name is the end of an image's path ("train/r_3.png", "r_3"); a number counts all images in the order of their paths, from 0. What
-    is left out is the dataset's own split. The run keeps a copy."""
+    """JSON file {"train": [...], "test": [...]} that lists the images to train and to evaluate on, out of all splits of the dataset.
+    A name is the end of an image's path ("train/r_3.png", "r_3"); a number counts all images in the order of their paths, from 0.
+    What is left out is the dataset's own split. The run keeps a copy."""
 
 
 class SplitLists(NamedTuple):

@@ -48,7 +48,7 @@ def default_folder() -> Path:
 class DemoDataParserConfig(DataParserConfig):
     """The built-in scenes; need no data."""
 
-    _target: type = field(default_factory=lambda: DemoDataParser)
+    _target: type = field(default_factory=lambda: DemoDataParser, kw_only=True)
     """target class to instantiate"""
     data: Path = field(default_factory=default_folder)
     """Folder to keep the rendered pictures in: a subfolder for each set of options, made at first use."""

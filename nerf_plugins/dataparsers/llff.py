@@ -51,13 +51,13 @@ COMFORTABLE_SIZE = 1600
 class LLFFDataParserConfig(DataParserConfig):
     """Forward-facing scenes in LLFF's layout (poses_bounds.npy), for NDC rays."""
 
-    _target: type = field(default_factory=lambda: LLFFDataParser)
+    _target: type = field(default_factory=lambda: LLFFDataParser, kw_only=True)
     """target class to instantiate"""
     data: Path = Path("data/nerf_llff_data/fern")
     """Folder with poses_bounds.npy and images/, images_4/ or images_8/."""
     downscale_factor: int | None = None
-    """1 for images/, 4 for images_4/ and so on. None: the largest of those present that is at most 1600 pixels wide and
-    high, or the smallest if all are larger."""
+    """1 for images/, 4 for images_4/ and so on.
+    None: the largest of those present that is at most 1600 pixels wide and high, or the smallest if all are larger."""
     holdout_every: int = 8
     """Views 0, N, 2N ... are held out of training, for validation and test."""
 

@@ -42,7 +42,7 @@ SAME_SCALE = 1e-4
 class NeusDataParserConfig(DataParserConfig):
     """Objects in the layout of NeuS and IDR (image/, mask/, cameras_sphere.npz)."""
 
-    _target: type = field(default_factory=lambda: NeusDataParser)
+    _target: type = field(default_factory=lambda: NeusDataParser, kw_only=True)
     """target class to instantiate"""
     data: Path = Path("data/dtu_scan24")
     """Folder with image/, the cameras and, where there are masks, mask/."""

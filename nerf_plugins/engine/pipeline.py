@@ -26,13 +26,13 @@ from nerf_plugins.errors import InputError
 class NerfPipelineConfig(VanillaPipelineConfig):
     """Pipeline"""
 
-    _target: type = field(default_factory=lambda: NerfPipeline)
+    _target: type = field(default_factory=lambda: NerfPipeline, kw_only=True)
     """target class to instantiate"""
     datamanager: NerfDataManagerConfig = field(default_factory=NerfDataManagerConfig)
     """specifies the datamanager config"""
     crop_box: tuple[float, float, float, float, float, float] | None = None
-    """x y z of the smallest and of the largest corner of a box in the input data's world units: what is outside, in front of the object
-    for example, is neither trained nor rendered. To cut by depth, see the model's near_plane and far_plane."""
+    """x y z of the smallest and of the largest corner of a box in the input data's world units.
+    What is outside is neither trained nor rendered. To cut by depth, see the model's near_plane and far_plane."""
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 class WarmupExponentialSchedulerConfig(SchedulerConfig):
     """Linear warm-up, then exponential decay."""
 
-    _target: type = field(default_factory=lambda: WarmupExponentialScheduler)
+    _target: type = field(default_factory=lambda: WarmupExponentialScheduler, kw_only=True)
     """target class to instantiate"""
     warmup_steps: int = 500
     """Steps over which the rate grows from 0."""

@@ -28,15 +28,15 @@ from nerf_plugins.errors import InputError
 class NerfTrainerConfig(TrainerConfig):
     """Training"""
 
-    _target: type = field(default_factory=lambda: NerfTrainer)
+    _target: type = field(default_factory=lambda: NerfTrainer, kw_only=True)
     """target class to instantiate"""
     freeze: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """What is not trained; may be given several times. geometry (then only the colour learns), color, a group of the optimisers (fields,
-    variance), or modules and parameters by name, where * stands for anything (field.encoding). The occupancy grid goes on following
-    the density."""
+    """What is not trained; may be given several times.
+    geometry (then only the colour learns), color, a group of the optimisers (fields, variance), or a module or parameter by name.
+    In names * stands for anything (field.*). The occupancy grid goes on following the density."""
     restart_steps: bool = False
-    """With --load-dir or --load-checkpoint: count steps from 0 and begin learning rates and optimisers anew, for fine-tuning. What the
-    model itself does by steps (annealing, the grid's warm-up, the centre crop) goes on where it was."""
+    """With --load-dir or --load-checkpoint: count steps from 0 and begin learning rates and optimisers anew, for fine-tuning.
+    What the model itself does by steps (annealing, the grid's warm-up, the centre crop) goes on where it was."""
     save_at_steps: tuple[int, ...] = ()
     """Also save after these many steps, and keep these checkpoints whatever else is deleted. The one after n steps is step-(n-1)."""
 

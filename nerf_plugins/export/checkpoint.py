@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,7 +68,7 @@ def mesh_of(model: Any, datamanager: Any, options: MeshOptions) -> Trimesh:
             "this model lives in normalised device coordinates (llff-data), which have no mesh in world units"
         )
     surface = model.implicit_surface()
-    mesh = extract_mesh(surface, options.resolution, track=_progress_bar)
+    mesh = extract_mesh(surface, options.resolution, track=_progress)
     if options.masks != "ignore":
         dataset, share = datamanager.train_dataset, MAX_OUTSIDE[options.masks]
         mesh = keep_vertices(mesh, inside_masks(mesh.vertices, dataset, share, options.mask_margin))
@@ -85,5 +86,16 @@ def mesh_of(model: Any, datamanager: Any, options: MeshOptions) -> Trimesh:
     return mesh
 
 
-def _progress_bar(blocks: Sequence[Any]) -> Iterable[Any]:
-    return track(blocks, "Evaluating blocks", console=CONSOLE)
+def _progress(blocks: Sequence[Any]) -> Iterable[Any]:
+    """Passes the blocks on, with a bar, or where one cannot be drawn anew (a log file) a line for each tenth."""
+    if CONSOLE.is_interactive:
+        yield from track(blocks, "Evaluating blocks", console=CONSOLE)
+        return
+    CONSOLE.print(f"Evaluating {len(blocks)} blocks")
+    start, tenths = time.monotonic(), 0
+    for done, block in enumerate(blocks, start=1):
+        yield block  # what follows runs when the block is done
+        if 10 * done // len(blocks) > tenths:
+            tenths = 10 * done // len(blocks)
+            left = (time.monotonic() - start) * (len(blocks) - done) / done
+            CONSOLE.print(f"{done} of {len(blocks)} blocks, about {left:.0f} s left")

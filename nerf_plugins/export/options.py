@@ -24,7 +24,7 @@ class MeshOptions:
     largest_component: bool = False
     """Keep only the connected piece with the largest area."""
     masks: Literal["ignore", "most", "any"] = "ignore"
-    """Drop what lies outside the training images' masks (their alpha channel): in most of the views that have it in the image, or in any
-    of them."""
+    """Drop what lies outside the training images' masks (their alpha channel).
+    most: in most of the views that have it in the image. any: in any of them."""
     mask_margin: int = 3
     """Pixels by which the masks are widened first."""

@@ -21,7 +21,7 @@ from nerf_plugins.fields.radiance import RadianceField, RadianceFieldConfig
 class NeRFHashConfig(RadianceFieldConfig):
     """instant-ngp's field."""
 
-    _target: type = field(default_factory=lambda: NeRFHash)
+    _target: type = field(default_factory=lambda: NeRFHash, kw_only=True)
     """target class to instantiate"""
     encoding: HashEncodingConfig = field(default_factory=HashEncodingConfig)
     """The encoding of the position."""

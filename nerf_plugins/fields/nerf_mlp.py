@@ -22,7 +22,7 @@ from nerf_plugins.fields.radiance import RadianceField, RadianceFieldConfig
 class NeRFMLPConfig(RadianceFieldConfig):
     """The MLP of the NeRF paper."""
 
-    _target: type = field(default_factory=lambda: NeRFMLP)
+    _target: type = field(default_factory=lambda: NeRFMLP, kw_only=True)
     """target class to instantiate"""
     D: int = 8
     """Number of layers before the density."""

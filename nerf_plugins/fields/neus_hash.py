@@ -24,7 +24,7 @@ _BETA = 100.0
 class NeuSHashConfig(SDFFieldConfig):
     """A signed distance field on a hash encoding."""
 
-    _target: type = field(default_factory=lambda: NeuSHash)
+    _target: type = field(default_factory=lambda: NeuSHash, kw_only=True)
     """target class to instantiate"""
     encoding: HashEncodingConfig = field(default_factory=HashEncodingConfig)
     """The encoding of the position."""

@@ -28,7 +28,7 @@ _BASE_FREQUENCY = 1.0
 class NeuSMLPConfig(SDFFieldConfig):
     """The MLPs of the NeuS paper."""
 
-    _target: type = field(default_factory=lambda: NeuSMLP)
+    _target: type = field(default_factory=lambda: NeuSMLP, kw_only=True)
     """target class to instantiate"""
     D: int = 8
     """Number of layers before the distance."""
@@ -49,8 +49,8 @@ class NeuSMLPConfig(SDFFieldConfig):
     inside_out: bool = False
     """Start as a hollow sphere that the cameras stand in (rooms), not as a ball that they stand around."""
     precision: Precision = "auto"
-    """Arithmetic of the colour network. auto: bf16 where the device multiplies it faster, else fp32. The distance is always fp32:
-    bf16 would round it to more than the width of a learnt surface."""
+    """Arithmetic of the colour network. auto: bf16 where the device multiplies it faster, else fp32.
+    The distance is always fp32: bf16 would round it to more than the width of a learnt surface."""
 
     def __post_init__(self) -> None:
         if self.D < 2 or self.W < 2 or self.color_layers < 1 or self.color_width < 2:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -35,12 +37,26 @@ def fit_image(options: FitImageOptions) -> list[Path]:
     target = demo_picture(options.max_side) if options.image is None else read_picture(options.image, options.max_side)
     torch.manual_seed(options.seed)
     field, lr = _field(options, max(target.shape))
+    with _new_folder(options.output_dir):
+        fit = _fit_with_progress(field.to(device), target, lr, options)
+        return write_results(fit, field, target, options.output_dir)
+
+
+@contextmanager
+def _new_folder(folder: Path) -> Iterator[None]:
+    """Makes the folder now, so that it is known to be possible; whatever ends the work before anything is in it takes it away again."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
-        options.output_dir.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as e:
-        raise InputError(f"--output-dir {options.output_dir}: cannot be made ({e.strerror}); give another") from e
-    fit = _fit_with_progress(field.to(device), target, lr, options)
-    return write_results(fit, field, target, options.output_dir)
+        raise InputError(f"--output-dir {folder}: cannot be made ({e.strerror}); give another") from e
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # not empty
+            for path in made:
+                path.rmdir()
+        raise
 
 
 def growing_steps(steps: int, count: int) -> list[int]:

@@ -30,11 +30,11 @@ _POSITIONS_A_CALL = 1 << 14
 class NerfModelConfig(VolumetricModelConfig):
     """NeRF"""
 
-    _target: type = field(default_factory=lambda: NerfModel)
+    _target: type = field(default_factory=lambda: NerfModel, kw_only=True)
     """target class to instantiate"""
     space: Literal["auto", "box", "contracted", "ndc"] = "auto"
-    """Where rays are marched. box: the scene box. contracted: the world around it too. ndc: device coordinates, for forward-facing
-    scenes. auto: ndc if the dataparser asks for it, contracted if most cameras stand in the scene box, else box."""
+    """Where rays are marched. box: the scene box. contracted: the world around it too. ndc: device coordinates, for forward-facing scenes.
+    auto: ndc if the dataparser asks for it, contracted if most cameras stand in the scene box, else box."""
     sampler: Literal["occupancy", "hierarchical"] = "occupancy"
     """occupancy: march through a grid of what is occupied. hierarchical: the paper's coarse and fine networks."""
     occupancy: OccupancySamplerConfig = field(default_factory=OccupancySamplerConfig)

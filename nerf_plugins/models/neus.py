@@ -38,7 +38,7 @@ _POSITIONS_A_CALL = {"cpu": 1 << 13, "cuda": 1 << 17}
 class NeuSModelConfig(VolumetricModelConfig):
     """NeuS"""
 
-    _target: type = field(default_factory=lambda: NeuSModel)
+    _target: type = field(default_factory=lambda: NeuSModel, kw_only=True)
     """target class to instantiate"""
     sampler: Literal["surface", "upsampling"] = "surface"
     """surface: march an occupancy grid to the surface. upsampling: the paper's 64 + 64 samples on every ray."""
@@ -53,8 +53,8 @@ class NeuSModelConfig(VolumetricModelConfig):
     initial_variance: float = 0.3
     """The surface starts with the sharpness inv_s = exp(10 * this), in 1 / half the scene box."""
     anneal_steps: int = 2000
-    """Steps over which sections that face away from the camera lose their influence (cosine annealing), and over which a field that
-    learns from coarse to fine becomes fine."""
+    """Steps over which sections that face away from the camera lose their influence (cosine annealing).
+    Over the same steps a field that learns from coarse to fine becomes fine."""
     eikonal_loss_mult: float = 0.1
     """Weight of the loss that keeps the distance a distance."""
     mask_loss_mult: float = 0.1

@@ -36,8 +36,8 @@ class VolumetricModelConfig(ModelConfig):
     far_plane: float = 1e3
     """Where rays end, in world units (not in ndc)."""
     background_color: Literal["auto", "random", "white", "black"] = "auto"
-    """What is behind the scene. auto and random: another colour for each training ray; pictures have the dataparser's alpha colour,
-    or black."""
+    """What is behind the scene.
+    auto and random: another colour for each training ray; pictures have the dataparser's alpha colour, or black."""
     early_stop_eps: float = 1e-4
     """Samples behind which less than this much light passes are left out of pictures; 0 for none."""
     camera_optimizer: CameraOptimizerConfig = field(default_factory=lambda: CameraOptimizerConfig(mode="off"))

@@ -35,16 +35,16 @@ class OccupancySamplerConfig:
     cone_angle: float | None = None
     """Growth of the step with distance. None: 0 in a box or device coordinates, 1/256 in a contracted scene."""
     samples_per_batch: int | None = 1 << 13
-    """The number of rays of a training batch follows the samples they have, so that a batch has about this many. None: always
-    train_num_rays_per_batch rays."""
+    """The number of rays of a training batch follows the samples they have, so that a batch has about this many.
+    None: always train_num_rays_per_batch rays."""
     min_transmittance: float = 0.0
-    """In training, samples that a smaller share of a ray's light reaches are left out. Finding them takes the densities of all of them
-    first, without gradient, which pays where the density is the smaller part of the field. 0 keeps all, without looking."""
+    """In training, samples that a smaller share of a ray's light reaches are left out. 0 keeps all, without looking.
+    Finding them takes the densities of all first, without gradient, which pays where the density is the smaller part of the field."""
     max_rays_per_batch: int = 1 << 14
     """At most this many rays, however few samples they have."""
     capacity: int | None = None
-    """On CUDA: room for samples in a training batch; the field is evaluated on all of it. Rays beyond it are dropped (metric
-    dropped_rays). None: a quarter more than samples_per_batch, or 2^20 without that."""
+    """On CUDA: room for samples in a training batch; the field is evaluated on all of it.
+    Rays beyond it are dropped (metric dropped_rays). None: a quarter more than samples_per_batch, or 2^20 without that."""
 
     def __post_init__(self) -> None:
         if self.steps_per_diagonal < 1:

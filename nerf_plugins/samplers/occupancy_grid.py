@@ -26,8 +26,7 @@ class OccupancyGridConfig:
     levels: int | None = None
     """Cascade levels, each twice the size of the one before. None: 1 in a box or device coordinates, 5 in a contracted scene."""
     opacity_threshold: float = 0.01
-    """A cell is occupied where one step of the base size through it would be at least this opaque (or where it is as dense as the
-    mean cell)."""
+    """A cell is occupied where one base step through it would be at least this opaque, or where it is as dense as the mean cell."""
     decay: float = 0.9
     """A visited cell remembers max(decay * what it was, what it is now)."""
     warmup_steps: int = 128
@@ -35,8 +34,8 @@ class OccupancyGridConfig:
     update_every: int = 16
     """Steps between updates."""
     cells_per_update: int = 32768
-    """Cells visited in an update after the warm-up: half anywhere (so that a pruned cell can revive), half among the occupied ones. On
-    several GPUs each visits its share."""
+    """Cells visited in an update after the warm-up: half anywhere (so that a pruned cell can revive), half among the occupied ones.
+    On several GPUs each visits its share."""
 
     def __post_init__(self) -> None:
         for name in ("resolution", "warmup_steps", "update_every", "cells_per_update"):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,18 @@ def test_a_broken_image_is_named(tmp_path: Path):
     outputs.image_filenames[0].write_bytes(data[: len(data) // 2])
     with pytest.raises(InputError, match=r"0\.png cannot be read"):
         CheckedDataset(outputs)[0]
+
+
+def test_a_broken_mask_is_named(tmp_path: Path):
+    outputs = make_outputs(tmp_path)
+    masks = [tmp_path / "mask_0.png", tmp_path / "mask_1.png"]
+    for name in masks:
+        Image.fromarray(np.full((6, 8), 255, np.uint8)).save(name)
+    dataset = CheckedDataset(replace(outputs, mask_filenames=masks))
+    assert dataset[1]["mask"].all()
+    masks[1].write_bytes(masks[1].read_bytes()[:50])
+    with pytest.raises(InputError, match=r"mask .*mask_1\.png cannot be read"):
+        dataset[1]
 
 
 def test_an_image_of_another_size_is_named(tmp_path: Path):

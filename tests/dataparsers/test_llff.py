@@ -264,12 +264,13 @@ class TestBrokenInput:
         fails(write(tmp_path, rows(), count=count), f"images_4: {count} images, but .*poses_bounds.npy has 10 views")
 
     @pytest.mark.parametrize("suffix", [".png", ".jpg"])
-    def test_a_truncated_image(self, tmp_path, suffix):
-        path = write(tmp_path, rows(), suffix=suffix) / "images_4" / f"view_03{suffix}"
+    @pytest.mark.parametrize(("view", "split"), [("view_00", "val"), ("view_01", "train"), ("view_03", "train")])
+    def test_a_truncated_image(self, tmp_path, suffix, view, split):
+        path = write(tmp_path, rows(), suffix=suffix) / "images_4" / f"{view}{suffix}"
         noise = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
         Image.fromarray(noise).save(path)
         path.write_bytes(path.read_bytes()[: -60 if suffix == ".png" else -20])
-        fails(tmp_path, f"view_03{suffix}: the image is broken")
+        fails(tmp_path, f"{view}{suffix}: the image is broken", split=split)
 
     def test_a_file_that_is_no_image(self, tmp_path):
         (write(tmp_path, rows()) / "images_4" / "view_08.png").write_bytes(b"text")

@@ -266,6 +266,15 @@ def test_a_mask_of_another_size_than_its_image(tmp_path):
     )
 
 
+@pytest.mark.parametrize(("number", "split"), [(0, "val"), (1, "train"), (5, "train")])
+@pytest.mark.parametrize("length", [60, 10, 0])
+def test_a_broken_image(tmp_path, number, split, length):
+    place = write(tmp_path)
+    path = place / "image" / f"{number:06d}.png"
+    path.write_bytes(path.read_bytes()[:length])
+    fails(place, rf"{number:06d}\.png: (the image is broken|not a readable image)", split=split)
+
+
 def test_a_broken_mask(tmp_path):
     place = write(tmp_path, masks=10)
     path = place / "mask" / "003.png"

@@ -1,5 +1,6 @@
 """`nerf-plugins mesh`, in this process, on a run that was written without training."""
 
+import re
 from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,8 @@ from nerf_plugins import cli
 from nerf_plugins.data.crop import CropBox
 from nerf_plugins.dataparsers import NeusDataParserConfig
 from nerf_plugins.errors import InputError
-from nerf_plugins.export.checkpoint import mesh_of
+from nerf_plugins.export import checkpoint
+from nerf_plugins.export.checkpoint import _progress, mesh_of
 from nerf_plugins.export.marching_cubes import marching_cubes
 from nerf_plugins.export.options import MeshOptions
 from nerf_plugins.fields.nerf_mlp import NeRFMLPConfig
@@ -115,6 +117,27 @@ def pipeline_with(surface, space=None, **datamanager) -> tuple[SimpleNamespace, 
 
 def options(**changes) -> MeshOptions:
     return MeshOptions(load_config=Path("config.yml"), **{"resolution": 32, **changes})
+
+
+def test_a_log_file_gets_a_line_for_each_tenth(capsys):
+    blocks = list(range(64))
+    lines = []
+    for block in _progress(blocks):
+        lines.append((block, capsys.readouterr().out))
+    lines.append((len(blocks), capsys.readouterr().out))
+    assert [block for block, _ in lines] == [*blocks, 64]
+    printed = {done: text for done, text in lines if text}
+    assert printed.pop(0) == "Evaluating 64 blocks\n"
+    assert list(printed) == [7, 13, 20, 26, 32, 39, 45, 52, 58, 64]  # ceil(6.4 k)
+    assert re.fullmatch(r"32 of 64 blocks, about \d+ s left\n", printed[32])
+
+
+def test_a_terminal_gets_a_bar(monkeypatch, capsys):
+    monkeypatch.setattr(checkpoint.CONSOLE, "is_interactive", True)
+    assert list(_progress([1, 2, 3])) == [1, 2, 3]
+    out = capsys.readouterr().out
+    assert "Evaluating blocks" in out
+    assert "of 3 blocks" not in out
 
 
 def test_the_largest_component_if_it_is_asked_for():

@@ -9,6 +9,7 @@ from PIL import Image
 
 from nerf_plugins import cli
 from nerf_plugins.errors import InputError
+from nerf_plugins.image_fitting import command
 from nerf_plugins.image_fitting.command import fit_image
 from nerf_plugins.image_fitting.options import FitImageOptions
 from nerf_plugins.image_fitting.pictures import demo_picture, read_picture
@@ -108,6 +109,32 @@ def test_bad_input_is_one_line_and_nothing_is_written(tmp_path, capsys, args, me
     assert error.startswith("error: ")
     assert error.count("\n") == 1
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(("writes", "left"), [(False, []), (True, ["new", "new/folder", "new/folder/truth.png"])])
+def test_an_interrupt_leaves_no_empty_folder(tmp_path, monkeypatch, capsys, writes, left):
+    def interrupt(*_args):
+        if writes:
+            (tmp_path / "new" / "folder" / "truth.png").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "write_results", interrupt)
+    args = ["--output-dir", str(tmp_path / "new" / "folder"), "--steps", "1", "--max-side", "16"]
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["fit-image", *args])
+    assert stopped.value.code == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "stopped"
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == left
+
+
+def test_an_interrupt_keeps_a_folder_that_was_there(tmp_path, monkeypatch):
+    def interrupt(*_args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "write_results", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        fit_image(FitImageOptions(output_dir=tmp_path, steps=1, max_side=16, pictures=2))
+    assert tmp_path.is_dir()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
