@@ -12,16 +12,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
-from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
 
 from nerf_plugins.camera_paths.novelty import Novelty
-from nerf_plugins.errors import InputError
+from nerf_plugins.new_files import new_file
 
 Array = npt.NDArray[np.floating]
 
@@ -81,29 +79,14 @@ def to_json(path: CameraPath, novelty: Novelty, names: Sequence[str]) -> dict[st
     }
 
 
-def check_free(path: Path) -> None:
-    """Refuse to overwrite a file."""
-    if path.exists():
-        raise InputError(f"{path} exists and is not overwritten: move it away or give another --output-path")
-
-
 def write_json(content: dict[str, Any], path: Path) -> None:
     """Writes the file; it is complete or not there.
 
     Raises:
         InputError: the file exists, or cannot be written.
     """
-    check_free(path)
-    part = path.with_name(f".{uuid4().hex[:12]}.json")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with new_file(path, "--output-path") as part:
         part.write_text(json.dumps(content, indent=1), encoding="utf-8")
-        part.rename(path)
-    except OSError as e:
-        raise InputError(f"{path}: cannot be written ({e.strerror or e}); give another --output-path") from e
-    finally:
-        with suppress(OSError):
-            part.unlink()
 
 
 def _stride(n: int) -> int:

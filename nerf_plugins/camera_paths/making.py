@@ -16,7 +16,7 @@ from rich.table import Table
 
 from nerf_plugins.camera_paths import shapes
 from nerf_plugins.camera_paths.checks import check_options
-from nerf_plugins.camera_paths.files import CameraPath, check_free, even_size, to_json, write_json
+from nerf_plugins.camera_paths.files import CameraPath, even_size, to_json, write_json
 from nerf_plugins.camera_paths.layout import Layout, describe_layout, format_vector, nearest_axis, unit
 from nerf_plugins.camera_paths.novelty import Novelty, spacing, view_novelty
 from nerf_plugins.camera_paths.options import (
@@ -32,6 +32,7 @@ from nerf_plugins.camera_paths.point_of_interest import axes_meet, densest_point
 from nerf_plugins.camera_paths.training_views import Views, data_folder, read_views
 from nerf_plugins.data.names import find_images
 from nerf_plugins.errors import InputError
+from nerf_plugins.new_files import check_free
 from nerf_plugins.runs import read_config, require_checkpoint
 
 Array = npt.NDArray[np.floating]
@@ -52,7 +53,7 @@ def write_camera_path(options: PathOptions) -> Path:
     check_options(options)
     config = read_config(options.load_config)
     output = options.output_path or options.load_config.parent / "camera_paths" / f"{options.shape}.json"
-    check_free(output)
+    check_free(output, "--output-path")
     if isinstance(options, AroundPointOptions) and options.point == "surface":
         require_checkpoint(config)
     training = read_views(config, "train")

@@ -18,6 +18,7 @@ from nerf_plugins.experiments.metrics_options import MetricsOptions
 from nerf_plugins.experiments.plots import plot_psnr
 from nerf_plugins.experiments.settings import name_settings, settings_of
 from nerf_plugins.experiments.tables import csv_rows, group_by_setting, markdown, write_csv
+from nerf_plugins.new_files import check_free
 
 
 def metrics(options: MetricsOptions, console: Console | None = None) -> tuple[list[Path], list[str]]:
@@ -43,8 +44,7 @@ def metrics(options: MetricsOptions, console: Console | None = None) -> tuple[li
         console.print(line, markup=False, soft_wrap=True)
     folder = options.output_dir or Path("outputs") / "metrics" / time.strftime("%Y-%m-%d_%H%M%S")
     for name in ("metrics.csv", "metrics.md", "pictures"):
-        if (folder / name).exists():
-            raise InputError(f"{folder / name} exists and is not overwritten: give another --output-dir")
+        check_free(folder / name, "--output-dir")
     folder.mkdir(parents=True, exist_ok=True)
     names = name_settings([run.config.method_name for run in runs], [settings_of(run.config) for run in runs])
     with _quiet_nerfstudio():

@@ -51,11 +51,14 @@ class Setting:
 
 
 def group_by_setting(evaluations: Sequence[Evaluation], names: Sequence[str]) -> list[Setting]:
-    """Evaluations of one name, number of training images and number of steps are seeds of one setting; order as they come."""
+    """Evaluations of one name, number of training images and number of steps are seeds of one setting; names in the order they come in,
+    the settings of one by images and steps."""
     groups: dict[tuple[str, int, int], list[Evaluation]] = defaultdict(list)
     for evaluation, name in zip(evaluations, names):
         groups[name, evaluation.train_images, evaluation.steps].append(evaluation)
-    return [Setting(*key, group) for key, group in groups.items()]
+    order = list(dict.fromkeys(names))
+    keys = sorted(groups, key=lambda key: (order.index(key[0]), *key[1:]))
+    return [Setting(*key, groups[key]) for key in keys]
 
 
 def csv_rows(evaluations: Sequence[Evaluation], names: Sequence[str]) -> list[dict[str, Any]]:

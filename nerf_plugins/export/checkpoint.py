@@ -16,7 +16,6 @@ from nerf_plugins.data.crop import CropBox
 from nerf_plugins.errors import InputError
 from nerf_plugins.export.masks import inside_masks
 from nerf_plugins.export.mesh import (
-    check_free,
     color_vertices,
     extract_mesh,
     keep_vertices,
@@ -25,6 +24,7 @@ from nerf_plugins.export.mesh import (
     write_mesh,
 )
 from nerf_plugins.export.options import MeshOptions
+from nerf_plugins.new_files import check_free
 from nerf_plugins.runs import read_config, require_checkpoint
 from nerf_plugins.spaces import NDCSpace
 
@@ -51,7 +51,7 @@ def export_mesh(options: MeshOptions) -> list[Path]:
     folder = options.output_dir or options.load_config.parent / "mesh"
     paths = [folder / f"mesh.{ending}" for ending in dict.fromkeys(options.formats)]
     for path in paths:
-        check_free(path)
+        check_free(path, "--output-dir")
     _, pipeline, _, _ = eval_setup(options.load_config, test_mode="inference")
     mesh = mesh_of(pipeline.model, pipeline.datamanager, options)
     for path in paths:

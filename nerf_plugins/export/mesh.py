@@ -5,10 +5,8 @@ Meshes are `trimesh.Trimesh`; their vertex normals are the faces' around a verte
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +17,7 @@ from torch import Tensor
 from nerf_plugins.errors import InputError
 from nerf_plugins.export.marching_cubes import Track, marching_cubes
 from nerf_plugins.implicit import ImplicitSurface
+from nerf_plugins.new_files import new_file
 
 if TYPE_CHECKING:
     from trimesh import Trimesh
@@ -100,21 +99,6 @@ def write_mesh(mesh: Trimesh, path: Path) -> None:
     Raises:
         InputError: the file exists, or cannot be written.
     """
-    check_free(path)
     normals = {"ply": "vertex_normal", "obj": "include_normals", "glb": "include_normals"}[path.suffix[1:]]
-    part = path.with_name(f".{uuid4().hex[:12]}{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with new_file(path, "--output-dir") as part:
         mesh.export(part, None, **{normals: True})
-        part.rename(path)
-    except OSError as e:
-        raise InputError(f"{path}: cannot be written ({e.strerror or e}); give another --output-dir") from e
-    finally:
-        with suppress(OSError):
-            part.unlink()
-
-
-def check_free(path: Path) -> None:
-    """Refuse to overwrite a file."""
-    if path.exists():
-        raise InputError(f"{path} exists and is not overwritten: move it away or give another --output-dir")

@@ -170,7 +170,7 @@ def evaluation(psnrs: list[float], images: int, steps: int, seed: int) -> Evalua
 
 
 def test_the_spread_over_seeds_by_hand():
-    evaluations = [evaluation([20.0, 22.0], 4, 10, 1), evaluation([24.0, 26.0], 4, 10, 2), evaluation([9.0], 8, 10, 1)]
+    evaluations = [evaluation([9.0], 8, 10, 1), evaluation([20.0, 22.0], 4, 10, 1), evaluation([24.0, 26.0], 4, 10, 2)]
     settings = group_by_setting(evaluations, ["m"] * 3)
     assert [(s.train_images, len(s.evaluations)) for s in settings] == [(4, 2), (8, 1)]
     assert settings[0].mean_and_std("psnr") == pytest.approx((23.0, 8.0**0.5))  # of 21 and 25

@@ -1,0 +1,44 @@
+"""Files that are written whole or not at all, and never over others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+from nerf_plugins.errors import InputError
+
+
+def check_free(path: Path, option: str) -> None:
+    """Refuse to overwrite a file or folder.
+
+    Raises:
+        InputError: it exists; names the option that gives another.
+    """
+    if path.exists():
+        raise InputError(f"{path} exists and is not overwritten: move it away or give another {option}")
+
+
+@contextmanager
+def new_file(path: Path, option: str) -> Iterator[Path]:
+    """Gives a path beside the file's place to write to; what is there at the end is moved to its place.
+
+    Args:
+        path: of the file; its folder is made.
+        option: that gives another path, for messages.
+
+    Raises:
+        InputError: the file exists, or cannot be written.
+    """
+    check_free(path, option)
+    part = path.with_name(f".{uuid4().hex[:12]}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        part.rename(path)
+    except OSError as e:
+        raise InputError(f"{path}: cannot be written ({e.strerror or e}); give another {option}") from e
+    finally:
+        with suppress(OSError):
+            part.unlink()
