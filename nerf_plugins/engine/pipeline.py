@@ -32,7 +32,8 @@ class NerfPipelineConfig(VanillaPipelineConfig):
     """specifies the datamanager config"""
     crop_box: tuple[float, float, float, float, float, float] | None = None
     """x y z of the smallest and of the largest corner of a box in the input data's world units.
-    What is outside is neither trained nor rendered. To cut by depth, see the model's near_plane and far_plane."""
+    What is outside is neither trained nor rendered. To cut by depth, see the model's near_plane and far_plane.
+    Pixels that show what was cut off are still learnt from: mask them (alpha) where they are many."""
 
 
 @contextmanager

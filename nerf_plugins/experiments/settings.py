@@ -19,14 +19,18 @@ _WHERE_TO_BEGIN_AND_END = {
     "load_config",
 }
 _AXES = {"machine.seed", FRAMES}
+_DATA = ("pipeline.datamanager.data", "pipeline.datamanager.dataparser.data")  # the first, where it is given, wins
 _GROUPS = ("viewer", "logging", "steps_per", "save_only", "machine.")
 
 
 def settings_of(config: Any) -> dict[str, str]:
     """A run's options by their dotted names, without those that say nothing of the method or are axes of their own: names and places,
     how long it is trained, how often it saves and shows, the seed and the number of training images."""
+    options = dict(_flat(config))
+    data = [options.pop(name) for name in _DATA if name in options]
     ignored = _LABELS | _WHERE_TO_BEGIN_AND_END | _AXES
-    return {name: value for name, value in _flat(config) if name not in ignored and not name.startswith(_GROUPS)}
+    settings = {name: value for name, value in options.items() if name not in ignored and not name.startswith(_GROUPS)}
+    return settings | {"data": next((path for path in data if path != "None"), "None")}
 
 
 def name_settings(methods: Sequence[str], settings: Sequence[dict[str, str]]) -> list[str]:

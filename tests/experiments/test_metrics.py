@@ -155,6 +155,8 @@ def config_of(**changes):
 def test_runs_that_differ_in_the_seed_have_one_setting():
     first = settings_of(config_of(machine__seed=1, timestamp="a", max_num_iterations=5))
     assert first == settings_of(config_of(machine__seed=2, timestamp="b", pipeline__datamanager__subset__n_images=7))
+    by_parser = settings_of(config_of(pipeline__datamanager__dataparser__data="a"))
+    assert by_parser == settings_of(config_of(pipeline__datamanager__data="a")) != first
     other = settings_of(config_of(pipeline__model__eikonal_loss_mult=0.5))
     assert name_settings(["m", "m", "n"], [first, other, other]) == [
         "m eikonal_loss_mult=0.1",
