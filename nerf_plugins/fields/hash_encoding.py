@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from nerf_plugins.errors import InputError
 from nerf_plugins.ops import HashLevels, hash_encode, hash_encode_backward, hash_levels
 
+_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
 
 @dataclass
 class HashEncodingConfig:
@@ -29,12 +31,21 @@ class HashEncodingConfig:
     """Features of an entry."""
     interpolation: Literal["linear", "smoothstep"] = "linear"
     """smoothstep has a continuous gradient."""
+    precision: Literal["fp32", "fp16", "bf16"] = "fp32"
+    """What the table is read in. The learnt table and its gradient are fp32 whatever this is: fp16 and bf16 make a copy for each encoding,
+    so that looking up takes half the memory traffic (warp only). fp16 is the finer one."""
     implementation: Literal["warp", "tcnn"] = "warp"
     """tcnn: tiny-cuda-nn's kernels on the same table (CUDA only); needs tinycudann."""
 
     def __post_init__(self) -> None:
         if self.n_features not in (1, 2, 4, 8):
             raise InputError(f"hash encoding: n_features must be 1, 2, 4 or 8, got {self.n_features}")
+        if self.precision not in _DTYPES:
+            raise InputError(f"hash encoding: precision must be fp32, fp16 or bf16, got {self.precision!r}")
+        if self.implementation == "tcnn" and self.precision != "fp32":
+            raise InputError(
+                f"hash encoding: precision {self.precision} needs implementation 'warp', got 'tcnn': use 'warp', or precision fp32"
+            )
         try:
             self.levels()
         except ValueError as e:
@@ -75,14 +86,19 @@ class HashEncoding(nn.Module):
         """Number of features of a position."""
         return self.config.n_levels * self.config.n_features
 
-    def forward(self, positions: Float[Tensor, "n 3"]) -> Float[Tensor, "n width"]:
-        """Features; differentiable in the table and the positions, twice."""
+    def forward(self, positions: Float[Tensor, "n 3"], dtype: torch.dtype = torch.float32) -> Float[Tensor, "n width"]:
+        """Features in that dtype, the next layer's; differentiable in the table and the positions, twice.
+
+        Whatever the table's precision, the features' gradient arrives in that dtype too: most of a mean loss's is too small for float16.
+        """
         if self._tcnn is not None:
-            return self._tcnn(self._unit(positions), self.table, self.n_active_levels)
-        return hash_encode(self._unit(positions), self.table, self._levels(), **self._options())
+            return self._tcnn(self._unit(positions), self.table, self.n_active_levels).to(dtype)
+        unit, options = self._unit(positions), self._options()
+        return hash_encode(unit, self.table, self._levels(), features_dtype=dtype, **options)
 
     def backward(self, positions: Float[Tensor, "n 3"], grad: Float[Tensor, "n width"]) -> Float[Tensor, "n 3"]:
-        """Gradient with respect to the positions, from that with respect to the features; itself differentiable."""
+        """Gradient with respect to the positions, in float32, from that with respect to the features; itself differentiable."""
+        grad = grad.float()
         if self._tcnn is not None:
             return 0.5 * self._tcnn.backward(self._unit(positions), self.table, grad, self.n_active_levels)
         return 0.5 * hash_encode_backward(self._unit(positions), self.table, grad, self._levels(), **self._options())
@@ -97,6 +113,7 @@ class HashEncoding(nn.Module):
         return {
             "n_active_levels": self.n_active_levels,
             "smoothstep": self.config.interpolation == "smoothstep",
+            "table_dtype": _DTYPES[self.config.precision],
         }
 
 

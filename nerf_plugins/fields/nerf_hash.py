@@ -36,7 +36,7 @@ class NeRFHashConfig(RadianceFieldConfig):
     density_bias: float = -1.0
     """The density starts as about exp(this)."""
     precision: Precision = "auto"
-    """Arithmetic of the layers. auto: bf16 where the device multiplies it faster, else fp32. The table is always fp32."""
+    """Arithmetic of the layers. auto: bf16 where the device multiplies it faster, else fp32. The table has its own precision."""
 
     def __post_init__(self) -> None:
         for name in ("width", "feature_width", "color_layers"):
@@ -83,7 +83,7 @@ class NeRFHash(RadianceField):
 
     def _hidden(self, positions: Tensor) -> Tensor:
         dtype = resolve_precision(self.config.precision, positions.device)
-        return self.density_layer(pad_columns(self.encoding(pad_rows(positions)).to(dtype)))
+        return self.density_layer(pad_columns(self.encoding(pad_rows(positions), dtype)))
 
     def _activate(self, raw: Tensor) -> Tensor:
         return trunc_exp(raw.float().squeeze(-1) + self.config.density_bias)

@@ -6,6 +6,9 @@ level's features are ``φ(x) = Σ_c w_c θ_c``. Every kernel is a sum over the e
 The loop over a run is plain C++ inside the Warp kernel, the same on CUDA and the CPU: only there can the compiler be told that no write
 changes what is read. On the CPU it then works on as many samples at once as a vector register holds, which made the kernels 3 to 7 times as
 fast as the same loop in Warp's Python. (For that the loop must have no branch, and the loops inside it must be unrolled.)
+
+The table may be in half precision. Its numbers are then read two at a time, as a word of 32 bits: processors have no gather of 16 bits, and
+so a corner of two features is one load. All sums are float32.
 """
 
 from functools import lru_cache
@@ -59,6 +62,40 @@ _SAMPLE = """
         };
 """
 
+# The numbers of an entry of the level.
+_READ_SINGLE = """
+    const float* __restrict__ table_numbers = (const float*)table.data + (size_t)offset * F;
+    const auto read = [&](int entry, float* numbers) {
+        #pragma unroll
+        for (int f = 0; f < F; ++f) numbers[f] = table_numbers[entry * F + f];
+    };
+"""
+
+# A level starts at a whole word, since its entries are a multiple of eight. A word is loaded once for both its numbers: of two loads CUDA's
+# compiler makes loads of 16 bits.
+_READ_HALF = """
+    const unsigned* __restrict__ table_words = (const unsigned*)table.data + (size_t)offset * F / 2;
+    const auto single = [](unsigned word) {{
+        {half} number;
+        number.u = (unsigned short)word;
+        return (float)number;
+    }};
+    const auto read = [&](int entry, float* numbers) {{
+        if (F == 1) numbers[0] = single(table_words[entry >> 1] >> (16 * (entry & 1)));
+        #pragma unroll
+        for (int f = 0; f < F - 1; f += 2) {{
+            const unsigned word = table_words[entry * (F / 2) + f / 2];
+            numbers[f] = single(word);
+            numbers[f + 1] = single(word >> 16);
+        }}
+    }};
+"""
+
+
+def _read(table_dtype: Any) -> str:
+    return _READ_SINGLE if table_dtype is wp.float32 else _READ_HALF.format(half=f"wp::{table_dtype.__name__}")
+
+
 _PLAIN_WEIGHT = """
         const auto weight = [&](int c) {
             return side(x.weight, c & 1) * side(y.weight, (c >> 1) & 1) * side(z.weight, c >> 2);
@@ -103,8 +140,9 @@ _HESSIAN_ALONG = """
 
 
 class Kernels(NamedTuple):
-    """The kernels for one number of features a level. Features are level by level: feature f of level l of sample i is at
-    ``(l F + f) n_samples + i``. An item of a launch is a run of samples, in the first four of one level.
+    """The kernels for one number of features a level, one type of the table's numbers and one of features. Features are level by level:
+    feature f of level l of sample i is at ``(l F + f) n_samples + i``. An item of a launch is a run of samples, in the first four of one
+    level. Gradients and derivatives are float32.
     """
 
     encode: Any
@@ -122,33 +160,37 @@ class Kernels(NamedTuple):
 
 
 @lru_cache
-def kernels_for(n_features: int) -> Kernels:
-    """Kernels for entries of that many features."""
+def kernels_for(n_features: int, table_dtype: Any, features_dtype: Any) -> Kernels:
+    """Kernels for entries of that many features; the types are Warp's float32, float16 or bfloat16."""
     return Kernels(
-        encode=_gather(n_features, _PLAIN_WEIGHT),
-        encode_along=_gather(n_features, _SLOPE_WEIGHT),
+        encode=_gather(n_features, table_dtype, features_dtype, _PLAIN_WEIGHT),
+        encode_along=_gather(n_features, table_dtype, wp.float32, _SLOPE_WEIGHT),
         scatter=_scatter(n_features, _PLAIN_WEIGHT),
         scatter_along=_scatter(n_features, _SLOPE_WEIGHT),
-        position_gradient=_to_positions(n_features, _GRADIENT),
-        position_bend=_to_positions(n_features, _HESSIAN_ALONG),
+        position_gradient=_to_positions(n_features, table_dtype, _GRADIENT),
+        position_bend=_to_positions(n_features, table_dtype, _HESSIAN_ALONG),
     )
 
 
-def _gather(n_features: int, weight: str) -> Any:
-    vec = wp.types.vector(length=n_features, dtype=wp.float32)
+@lru_cache
+def _gather(n_features: int, table_dtype: Any, features_dtype: Any, weight: str) -> Any:
+    vec = wp.types.vector(length=n_features, dtype=table_dtype)
     code = f"""{_LEVEL}
     constexpr int F = {n_features};
-    const float* __restrict__ entries = (const float*)table.data + (size_t)offset * F;
-    float* __restrict__  out = features.data + (size_t)index * F * n_samples;
+    {_read(table_dtype)}
+    auto* __restrict__ out = features.data + (size_t)index * F * n_samples;
     const auto run = [&](auto entry) {{
         #pragma clang loop vectorize(assume_safety)
         for (int i = start; i < end; ++i) {{
             {_SAMPLE}{weight}
             float sum[F] = {{}};
             #pragma unroll
-            for (int c = 0; c < 8; ++c)
+            for (int c = 0; c < 8; ++c) {{
+                float theta[F];
+                read(corner(c), theta);
                 #pragma unroll
-                for (int f = 0; f < F; ++f) sum[f] += weight(c) * entries[corner(c) * F + f];
+                for (int f = 0; f < F; ++f) sum[f] += weight(c) * theta[f];
+            }}
             #pragma unroll
             for (int f = 0; f < F; ++f) out[(size_t)f * n_samples + i] = sum[f];
         }}
@@ -169,7 +211,7 @@ def _gather(n_features: int, weight: str) -> Any:
         index: int,
         start: int,
         end: int,
-        features: wp.array[float],
+        features: wp.array[features_dtype],
     ): ...
 
     @wp.kernel(module="unique", enable_backward=False)
@@ -184,7 +226,7 @@ def _gather(n_features: int, weight: str) -> Any:
         smoothstep: int,
         n_samples: int,
         run: int,
-        features: wp.array[float],
+        features: wp.array[features_dtype],
     ):
         item = first_item + wp.tid()
         n_runs = (n_samples + run - 1) // run
@@ -208,6 +250,7 @@ def _gather(n_features: int, weight: str) -> Any:
     return gather
 
 
+@lru_cache
 def _scatter(n_features: int, weight: str) -> Any:
     vec = wp.types.vector(length=n_features, dtype=wp.float32)
     # In blocks: their corners and weights several samples at once, then the additions one by one, since entries may coincide.
@@ -301,11 +344,12 @@ def _scatter(n_features: int, weight: str) -> Any:
     return scatter
 
 
-def _to_positions(n_features: int, derivative: str) -> Any:
-    vec = wp.types.vector(length=n_features, dtype=wp.float32)
+@lru_cache
+def _to_positions(n_features: int, table_dtype: Any, derivative: str) -> Any:
+    vec = wp.types.vector(length=n_features, dtype=table_dtype)
     code = f"""{_LEVEL}
     constexpr int F = {n_features};
-    const float* __restrict__ entries = (const float*)table.data + (size_t)offset * F;
+    {_read(table_dtype)}
     const float* __restrict__ grad = grad_features.data + (size_t)index * F * n_samples;
     float* __restrict__ out = (float*)grad_positions.data;
     const auto run = [&](auto entry) {{
@@ -314,9 +358,12 @@ def _to_positions(n_features: int, derivative: str) -> Any:
             {_SAMPLE}
             float v[8] = {{}};
             #pragma unroll
-            for (int c = 0; c < 8; ++c)
+            for (int c = 0; c < 8; ++c) {{
+                float theta[F];
+                read(corner(c), theta);
                 #pragma unroll
-                for (int f = 0; f < F; ++f) v[c] += entries[corner(c) * F + f] * grad[(size_t)f * n_samples + i];
+                for (int f = 0; f < F; ++f) v[c] += theta[f] * grad[(size_t)f * n_samples + i];
+            }}
             {_RISES}{derivative}
         }}
     }};

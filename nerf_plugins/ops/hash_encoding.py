@@ -14,6 +14,7 @@ from nerf_plugins.ops._checks import require_count, require_same_device, require
 # Samples an item of a launch works on: on the CPU an item's overhead is shared by a run, on CUDA each sample has its own thread.
 _RUN = {"cpu": 256, "cuda": 1}
 _FEATURES = (1, 2, 4, 8)
+_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
 
 class HashLevels(NamedTuple):
@@ -72,26 +73,34 @@ class _Call(NamedTuple):
     n_active_levels: int
     smoothstep: bool
 
-    def gather(self, name: str, positions: Tensor, directions: Tensor, table: Tensor) -> Tensor:
-        """(n, L F): features or their derivative along directions; 0 for levels that are not active."""
+    def encode(self, positions: Tensor, table: Tensor, features_dtype: torch.dtype) -> Tensor:
+        """(n, L F): features; 0 for levels that are not active."""
+        return self._gather("encode", positions, positions, table, features_dtype)
+
+    def encode_along(self, positions: Tensor, directions: Tensor, table: Tensor) -> Tensor:
+        """(n, L F): the features' derivative along directions, in float32."""
+        return self._gather("encode_along", positions, directions, table, torch.float32)
+
+    def _gather(
+        self, name: str, positions: Tensor, directions: Tensor, table: Tensor, features_dtype: torch.dtype
+    ) -> Tensor:
         n, n_levels, n_features = len(positions), len(self.levels.scales), table.shape[1]
-        features = torch.empty(n_levels * n_features, n, device=table.device)
+        features = torch.empty(n_levels * n_features, n, dtype=features_dtype, device=table.device)
         features[self.n_active_levels * n_features :].zero_()
         run, n_runs = self._runs(positions)
         arguments = [positions, directions, self._vectors(table), *self._grid(n, run), features.view(-1)]
-        self._launch(name, n_features, self.n_active_levels * n_runs, arguments, positions.device)
+        self._launch(name, table, self.n_active_levels * n_runs, arguments, features_dtype=features_dtype)
         return features.t()
 
     def scatter(self, name: str, positions: Tensor, directions: Tensor, grad: Tensor, shape: torch.Size) -> Tensor:
-        """The table's gradient."""
+        """The table's gradient, in float32."""
         n, grad_table = len(positions), torch.zeros(shape, device=positions.device)
         # On the CPU one piece a level, since its threads must not add to the same entries; on CUDA additions are atomic.
         on_cpu = positions.device.type == "cpu"
         run = max(n, 1) if on_cpu else 1
-        grad = grad.t().contiguous()
-        arguments = [positions, directions, *self._grid(n, run), grad.view(-1), self._vectors(grad_table)]
+        arguments = [positions, directions, *self._grid(n, run), self._rows(grad), self._vectors(grad_table)]
         n_items = self.n_active_levels * -(-n // run)
-        self._launch(name, shape[1], n_items, arguments, positions.device, self.n_active_levels if on_cpu else None)
+        self._launch(name, grad_table, n_items, arguments, self.n_active_levels if on_cpu else None)
         return grad_table
 
     def to_positions(self, name: str, positions: Tensor, directions: Tensor, table: Tensor, grad: Tensor) -> Tensor:
@@ -101,9 +110,9 @@ class _Call(NamedTuple):
         n_pieces = 4 * torch.get_num_threads() if positions.device.type == "cpu" else None
         run = 1 if n_pieces is None else max(-(-len(positions) // n_pieces), 1)
         grid = [*self._grid(len(positions), run), self.n_active_levels]
-        arguments = [positions, directions, self._vectors(table), *grid, grad.t().contiguous().view(-1), result]
+        arguments = [positions, directions, self._vectors(table), *grid, self._rows(grad), result]
         n_runs = -(-len(positions) // run)
-        self._launch(name, table.shape[1], n_runs, arguments, positions.device, n_pieces and n_runs)
+        self._launch(name, table, n_runs, arguments, n_pieces and n_runs)
         return result
 
     def _runs(self, positions: Tensor) -> tuple[int, int]:
@@ -114,39 +123,53 @@ class _Call(NamedTuple):
         return [*self.levels, int(self.smoothstep), n, run]
 
     @staticmethod
+    def _rows(grad: Tensor) -> Tensor:
+        """The gradient of features as the kernels lay these out, in float32."""
+        return grad.t().contiguous().float().view(-1)  # on the CPU much faster than transposing and converting at once
+
+    @staticmethod
     def _vectors(table: Tensor) -> tuple[Tensor, Any]:
         import warp as wp
 
-        return table, wp.types.vector(length=table.shape[1], dtype=wp.float32)
+        return table, wp.types.vector(length=table.shape[1], dtype=wp.dtype_from_torch(table.dtype))
 
     @staticmethod
     def _launch(
         name: str,
-        n_features: int,
+        table: Tensor,
         n_items: int,
         arguments: list[Any],
-        device: torch.device,
         n_pieces: int | None = None,
+        features_dtype: torch.dtype = torch.float32,
     ) -> None:
+        import warp as wp
+
         from nerf_plugins.kernels.hash_encoding import kernels_for
         from nerf_plugins.kernels.launch import launch
 
-        launch(getattr(kernels_for(n_features), name), n_items, arguments, device, n_pieces)
+        dtypes = (wp.dtype_from_torch(dtype) for dtype in (table.dtype, features_dtype))
+        kernels = kernels_for(table.shape[1], *dtypes)
+        launch(getattr(kernels, name), n_items, arguments, table.device, n_pieces)
 
 
+# ``table`` is the float32 table, which gets the gradient; ``entries`` is what the kernels read, the table itself or its copy in half
+# precision. Were the copy made by autograd, the table's gradient would pass through half precision too, and lose what is small.
 class _Encode(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, positions: Tensor, table: Tensor, call: _Call) -> Tensor:  # type: ignore[override]
-        ctx.save_for_backward(positions, table)
+    def forward(
+        ctx: Any, positions: Tensor, table: Tensor, entries: Tensor, features_dtype: torch.dtype, call: _Call
+    ) -> Tensor:  # type: ignore[override]
+        ctx.save_for_backward(positions, table, entries)
         ctx.call = call
-        return call.gather("encode", positions, positions, table)
+        return call.encode(positions, entries, features_dtype)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        positions, table = ctx.saved_tensors
-        grad_positions = _PositionGradient.apply(positions, table, grad, ctx.call) if ctx.needs_input_grad[0] else None
-        grad_table = _TableGradient.apply(positions, grad, table.shape, ctx.call) if ctx.needs_input_grad[1] else None
-        return grad_positions, grad_table, None
+        positions, table, entries = ctx.saved_tensors
+        wants, call = ctx.needs_input_grad, ctx.call
+        grad_positions = _PositionGradient.apply(positions, table, entries, grad, call) if wants[0] else None
+        grad_table = _TableGradient.apply(positions, grad, table.shape, call) if wants[1] else None
+        return grad_positions, grad_table, None, None, None
 
 
 class _TableGradient(torch.autograd.Function):
@@ -164,26 +187,26 @@ class _TableGradient(torch.autograd.Function):
         positions, grad = ctx.saved_tensors
         grad_out = grad_out.contiguous()
         to_positions = ctx.call.to_positions("position_gradient", positions, positions, grad_out, grad)
-        return to_positions, ctx.call.gather("encode", positions, positions, grad_out), None, None
+        return to_positions, ctx.call.encode(positions, grad_out, torch.float32), None, None
 
 
 class _PositionGradient(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, positions: Tensor, table: Tensor, grad: Tensor, call: _Call) -> Tensor:  # type: ignore[override]
-        ctx.save_for_backward(positions, table, grad)
+    def forward(ctx: Any, positions: Tensor, table: Tensor, entries: Tensor, grad: Tensor, call: _Call) -> Tensor:  # type: ignore[override]
+        ctx.save_for_backward(positions, entries, grad)
         ctx.call = call
-        return call.to_positions("position_gradient", positions, positions, table, grad)
+        return call.to_positions("position_gradient", positions, positions, entries, grad)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, along: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        positions, table, grad = ctx.saved_tensors
+        positions, entries, grad = ctx.saved_tensors
         call, along = ctx.call, along.contiguous()
         wants = ctx.needs_input_grad
-        to_positions = call.to_positions("position_bend", positions, along, table, grad) if wants[0] else None
-        to_table = call.scatter("scatter_along", positions, along, grad, table.shape) if wants[1] else None
-        to_grad = call.gather("encode_along", positions, along, table) if wants[2] else None
-        return to_positions, to_table, to_grad, None
+        to_positions = call.to_positions("position_bend", positions, along, entries, grad) if wants[0] else None
+        to_table = call.scatter("scatter_along", positions, along, grad, entries.shape) if wants[1] else None
+        to_grad = call.encode_along(positions, along, entries) if wants[3] else None
+        return to_positions, to_table, None, to_grad, None
 
 
 def hash_encode(
@@ -193,6 +216,8 @@ def hash_encode(
     *,
     n_active_levels: int | None = None,
     smoothstep: bool = False,
+    table_dtype: torch.dtype = torch.float32,
+    features_dtype: torch.dtype = torch.float32,
 ) -> Float[Tensor, "n width"]:
     r"""Features of positions, interpolated in each level of a multiresolution grid whose fine levels share entries by a hash.
 
@@ -206,10 +231,13 @@ def hash_encode(
         levels: where each level's entries are, on the same device.
         n_active_levels: finer levels give 0 and get no gradient; None for all.
         smoothstep: interpolate with a continuous slope.
+        table_dtype: what :math:`\theta` is read in: float32, or float16 or bfloat16 from a copy of the table, made anew at each call.
+        features_dtype: float32, float16 or bfloat16. Interpolation is float32, whatever the dtypes.
 
     Returns:
-        Features, level by level. Differentiable twice in ``table`` and ``positions``. On CUDA the table's gradient is summed in no fixed
-        order.
+        Features, level by level. Differentiable twice in ``table`` and ``positions``, with float32 gradients, as if rounding were the
+        identity. Autograd hands the features' own gradient in in ``features_dtype``: in float16 what is below 3e-8 vanishes, unless the
+        loss is scaled up. On CUDA the table's gradient is summed in no fixed order.
 
     Raises:
         TypeError: an argument of another type or dtype.
@@ -218,7 +246,8 @@ def hash_encode(
     Source: Müller et al., Instant Neural Graphics Primitives, 2022, section 3 and appendix A.
     """
     positions, table, call = _check(positions, table, levels, n_active_levels, smoothstep)
-    return _Encode.apply(positions, table, call)
+    _require_dtype("features_dtype", features_dtype)
+    return _Encode.apply(positions, table, _entries(table, table_dtype), features_dtype, call)
 
 
 def hash_encode_backward(
@@ -229,14 +258,25 @@ def hash_encode_backward(
     *,
     n_active_levels: int | None = None,
     smoothstep: bool = False,
+    table_dtype: torch.dtype = torch.float32,
 ) -> Float[Tensor, "n 3"]:
     """The gradient with respect to ``positions`` of a scalar whose gradient with respect to the features is ``grad``; itself
-    differentiable once in all three. Arguments and errors as in :func:`hash_encode`.
+    differentiable once in all three. Arguments and errors as in :func:`hash_encode`; gradients are float32.
     """
     positions, table, call = _check(positions, table, levels, n_active_levels, smoothstep)
     grad = require_tensor("grad", grad, torch.float32, (len(positions), len(levels.scales) * table.shape[1]))
     require_same_device(positions=positions, grad=grad)
-    return _PositionGradient.apply(positions, table, grad, call)
+    return _PositionGradient.apply(positions, table, _entries(table, table_dtype), grad, call)
+
+
+def _entries(table: Tensor, table_dtype: torch.dtype) -> Tensor:
+    _require_dtype("table_dtype", table_dtype)
+    return table.detach().to(table_dtype)
+
+
+def _require_dtype(name: str, dtype: torch.dtype) -> None:
+    if dtype not in _DTYPES:
+        raise ValueError(f"{name} must be torch.float32, float16 or bfloat16, got {dtype!r}")
 
 
 def _check(

@@ -53,10 +53,59 @@ def test_fewer_active_levels():
     assert not features[:, 2:].any()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
+def test_every_precision_learns_in_float32(precision, dtype):
+    encoding = HashEncoding(HashEncodingConfig(3, 4, 16, 9, precision=precision))
+    torch.nn.init.normal_(encoding.table)
+    x = positions().requires_grad_()
+    features = encoding(x, dtype)
+    gradients = encoding.backward(x, torch.ones_like(features))
+    (features.float().sum() + gradients.square().sum()).backward()
+    assert (encoding.table.dtype, features.dtype, gradients.dtype) == (torch.float32, dtype, torch.float32)
+    assert encoding.table.grad.dtype == torch.float32
+    assert encoding.table.grad.any()
+    # Steps smaller than a half number's last place are not lost, and every forward reads the table as it then is.
+    for _ in range(200):
+        encoding.table.data.add_(1e-4)
+    rise = (encoding(positions(), dtype).float() - features.detach().float()).mean()
+    assert 0.018 < float(rise) < 0.022
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("fp16", torch.float16), ("bf16", torch.bfloat16)])
+def test_the_precision_is_that_of_the_table_as_it_is_read(precision, dtype):
+    encoding = HashEncoding(HashEncodingConfig(3, 4, 16, 9, precision=precision))
+    torch.nn.init.normal_(encoding.table)
+    exact = HashEncoding(SMALL)
+    exact.table.data = encoding.table.detach().to(dtype).float()
+    grad = torch.randn(50, 6)
+    torch.testing.assert_close(encoding(positions()), exact(positions()))
+    torch.testing.assert_close(encoding.backward(positions(), grad), exact.backward(positions(), grad))
+
+
+def test_precisions_share_a_checkpoint():
+    single, half = HashEncoding(SMALL), HashEncoding(HashEncodingConfig(3, 4, 16, 9, precision="fp16"))
+    half.load_state_dict(single.state_dict())
+    assert half.table.dtype == torch.float32
+    torch.testing.assert_close(half(positions()), single(positions()), rtol=1e-3, atol=1e-7)
+
+
+def test_tcnn_has_no_half_precision_of_ours():
+    with pytest.raises(InputError, match="precision bf16 needs implementation 'warp'"):
+        HashEncodingConfig(implementation="tcnn", precision="bf16")
+
+
 @pytest.mark.usefixtures("without_type_checker")
 @pytest.mark.parametrize(
     "options",
-    [{"n_features": 3}, {"n_levels": 0}, {"max_resolution": 8}, {"log2_table_size": 30}, {"base_resolution": 0}],
+    [
+        {"n_features": 3},
+        {"n_levels": 0},
+        {"max_resolution": 8},
+        {"log2_table_size": 30},
+        {"base_resolution": 0},
+        {"precision": "fp8"},
+    ],
 )
 def test_bad_options_are_refused(options: dict):
     with pytest.raises(InputError, match=f"hash encoding: .*{next(iter(options))}"):

@@ -1,6 +1,7 @@
 """What holds for every signed distance field."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -18,6 +19,9 @@ ENCODING = HashEncodingConfig(
 SMALL: dict[str, SDFFieldConfig] = {
     "mlp": NeuSMLPConfig(D=4, W=64, skips=(2,), color_layers=2, color_width=32, precision="fp32"),
     "hash": NeuSHashConfig(encoding=ENCODING, width=32, start_levels=2, precision="fp32"),
+    "hash, half table": NeuSHashConfig(
+        encoding=replace(ENCODING, precision="fp16"), width=32, start_levels=2, precision="fp32"
+    ),
 }
 
 

@@ -6,9 +6,19 @@ import pytest
 import torch
 
 from nerf_plugins.ops import HashLevels, hash_encode, hash_encode_backward, hash_levels
+from nerf_plugins.ops.hash_encoding import _Call
 
 from . import hash_reference
 
+HALVES = [torch.float16, torch.bfloat16]
+DTYPES = [
+    (torch.float16, torch.float16),
+    (torch.bfloat16, torch.bfloat16),
+    (torch.float16, torch.float32),
+    (torch.float16, torch.bfloat16),
+    (torch.float32, torch.bfloat16),
+]
+"""What the table is read in, and what the features have."""
 SHAPE = (4, 4, 32, 10)
 """Levels, base and finest resolution, log2 of the table's size: 4^3 and 8^3 vertices are dense, 16^3 and 32^3 are hashed."""
 
@@ -206,17 +216,138 @@ def test_levels_that_are_not_active_give_nothing_and_learn_nothing(generator, n_
     assert bool(x.grad.any()) == (n_active > 0)
 
 
+# Half precision
+
+
+def assert_rounded(mine: torch.Tensor, expected: torch.Tensor) -> None:
+    """As near as rounding to mine's dtype; float32 sums, whose last bits may differ."""
+    rounding = torch.finfo(mine.dtype).eps / 2
+    torch.testing.assert_close(mine.float(), expected, rtol=1.01 * rounding, atol=1e-5)
+
+
+@pytest.mark.parametrize(("table_dtype", "features_dtype"), DTYPES)
+@pytest.mark.parametrize("n_features", [1, 2, 4, 8])
+def test_half_features_are_those_of_the_rounded_table_rounded(generator, n_features, table_dtype, features_dtype):
+    positions, table, levels = random_problem(generator, 3000, n_features)
+    options = {"n_active_levels": 3, "smoothstep": True}
+    features = hash_encode(positions, table, levels, table_dtype=table_dtype, features_dtype=features_dtype, **options)
+    expected = hash_encode(positions, table.to(table_dtype).float(), levels, **options)
+    assert features.dtype == features_dtype
+    assert_rounded(features, expected)
+    if features_dtype != torch.float32:  # to nearest: only sums whose last bits differ may fall to the other side
+        assert (features != expected.to(features_dtype)).float().mean() < 1e-3
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_zeros_and_what_is_out_of_range_are_rounded_as_by_torch(dtype):
+    levels, position = hash_levels(1, 8, 8, 9), torch.full((20, 3), 0.3)
+    for value in (0.0, 1e-6, -3e-8, 6.5e4, 3e38, float("inf"), -float("inf"), float("nan")):
+        table = torch.full((512, 2), value)
+        features = hash_encode(position, table, levels, table_dtype=dtype, features_dtype=dtype)
+        expected = hash_encode(position, table.to(dtype).float(), levels).to(dtype)
+        torch.testing.assert_close(features, expected, rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("smoothstep", [False, True])
+@pytest.mark.parametrize(("table_dtype", "features_dtype"), DTYPES)
+@pytest.mark.parametrize("n_features", [1, 2, 8])
+def test_half_derivatives_are_those_of_the_rounded_table(
+    generator, n_features, table_dtype, features_dtype, smoothstep
+):
+    """To second order, and in float32 throughout but for the gradient that autograd hands in and its own."""
+    positions, table, levels = random_problem(generator, 400, n_features)
+    grad = torch.randn(400, 4 * n_features, generator=generator).to(features_dtype)
+    along = torch.randn(400, 3, generator=generator)
+
+    def derivatives(table: torch.Tensor, grad: torch.Tensor, **dtypes: torch.dtype) -> list[torch.Tensor]:
+        x, theta, g = leaves(positions, table, grad)
+        features = hash_encode(x, theta, levels, smoothstep=smoothstep, **dtypes)
+        of_x, of_table = torch.autograd.grad(features, (x, theta), g, create_graph=True)
+        return [of_x, of_table, *torch.autograd.grad(of_x, (x, theta, g), along)]
+
+    half = derivatives(table, grad, table_dtype=table_dtype, features_dtype=features_dtype)
+    single = derivatives(table.to(table_dtype).float(), grad.float())
+    assert [tensor.dtype for tensor in half] == [torch.float32] * 4 + [features_dtype]
+    for got, expected in zip(half[:4], single[:4], strict=True):
+        assert_close(got, expected.double())
+    assert_rounded(half[4], single[4])
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_half_backward_takes_and_gives_float32(generator, dtype):
+    positions, table, levels = random_problem(generator, 300, 2)
+    grad, along = torch.randn(300, 8, generator=generator), torch.randn(300, 3, generator=generator)
+
+    def seconds(table: torch.Tensor, table_dtype: torch.dtype) -> list[torch.Tensor]:
+        arguments = leaves(positions, table, grad)
+        of_x = hash_encode_backward(*arguments, levels, smoothstep=True, table_dtype=table_dtype)
+        return [of_x, *torch.autograd.grad(of_x, arguments, along)]
+
+    for got, expected in zip(seconds(table, dtype), seconds(table.to(dtype).float(), torch.float32), strict=True):
+        assert got.dtype == torch.float32
+        assert_close(got, expected.double())
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_the_tables_gradient_keeps_what_a_half_sum_would_lose(dtype):
+    """30,000 samples add 1 to one entry: a sum in half precision stops growing at 2,048 or 256."""
+    n, levels = 30_000, hash_levels(*SHAPE)
+    theta = torch.zeros(int(levels.offsets[-1]), 2, requires_grad=True)
+    hash_encode(torch.full((n, 3), 0.5), theta, levels, table_dtype=dtype, features_dtype=dtype).sum().backward()
+    assert theta.grad.dtype == torch.float32
+    assert float(theta.grad.max()) == n
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_small_gradients_reach_the_table_through_features_of_float32(generator, dtype):
+    positions, table, levels = random_problem(generator, 100, 2)
+    (theta,) = leaves(table)
+    features = hash_encode(positions, theta, levels, table_dtype=dtype)
+    (tiny,) = torch.autograd.grad(1e-9 * features.sum(), theta, retain_graph=True)
+    (large,) = torch.autograd.grad(features.sum(), theta)
+    torch.testing.assert_close(1e9 * tiny, large, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_half_tables_gradient_is_differentiable_too(generator, dtype):
+    positions, table, levels = random_problem(generator, 50, 2)
+    grad = torch.randn(50, 8, generator=generator).to(dtype)
+    cotangent = torch.randn(table.shape, generator=generator)
+
+    def mixed(grad: torch.Tensor, **dtypes: torch.dtype) -> list[torch.Tensor]:
+        x, theta, g = leaves(positions, table, grad)
+        (of_table,) = torch.autograd.grad(hash_encode(x, theta, levels, **dtypes), theta, g, create_graph=True)
+        return list(torch.autograd.grad(of_table, (x, g), cotangent))
+
+    half, single = mixed(grad, table_dtype=dtype, features_dtype=dtype), mixed(grad.float())
+    assert_close(half[0], single[0].double())  # neither reads the table
+    assert torch.equal(half[1], single[1].to(dtype))
+
+
+def test_float32_makes_no_copy_of_the_table(generator, monkeypatch):
+    positions, table, levels = random_problem(generator, 10, 2)
+    read, encode = [], _Call.encode
+    monkeypatch.setattr(
+        _Call, "encode", lambda call, x, entries, dtype: read.append(entries) or encode(call, x, entries, dtype)
+    )
+    hash_encode(positions, table, levels)
+    hash_encode(positions, table, levels, table_dtype=torch.float16)
+    assert read[0].data_ptr() == table.data_ptr()
+    assert read[1].dtype == torch.float16
+
+
 # Many samples: runs, blocks and threads
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, *HALVES])
 @pytest.mark.parametrize("n", [1, 63, 64, 65, 255, 257, 2000])
-def test_a_sample_does_not_depend_on_the_others(generator, n):
+def test_a_sample_does_not_depend_on_the_others(generator, n, dtype):
     positions, table, levels = random_problem(generator, 2000, 2)
     grad, along = torch.randn(2000, 8, generator=generator), torch.randn(2000, 3, generator=generator)
 
     def everything(count: int) -> list[torch.Tensor]:
-        x, g = leaves(positions[:count], grad[:count])
-        features = hash_encode(x, table, levels)
+        x, g = leaves(positions[:count], grad[:count].to(dtype))
+        features = hash_encode(x, table, levels, table_dtype=dtype, features_dtype=dtype)
         (of_x,) = torch.autograd.grad(features, x, g, create_graph=True)
         return [features, of_x, *torch.autograd.grad(of_x, (x, g), along[:count])]
 
@@ -297,6 +428,8 @@ def test_bad_levels_are_named(arguments, named):
         ("table", lambda x: x[:-1], ValueError),
         ("table", lambda x: x.half(), TypeError),
         ("table", lambda x: torch.cat([x, x[:, :1]], dim=-1), ValueError),
+        ("table_dtype", lambda x: torch.float64, ValueError),
+        ("features_dtype", lambda x: "fp16", ValueError),
         ("n_active_levels", lambda x: 5, ValueError),
         ("n_active_levels", lambda x: -1, ValueError),
         ("n_active_levels", lambda x: 1.5, TypeError),
@@ -305,6 +438,7 @@ def test_bad_levels_are_named(arguments, named):
 def test_bad_arguments_are_named(generator, name, change, error):
     positions, table, levels = random_problem(generator, 5, 2)
     arguments = {"positions": positions, "table": table, "levels": levels, "n_active_levels": 4}
+    arguments |= {"table_dtype": torch.float32, "features_dtype": torch.float32}
     arguments[name] = change(arguments[name])
     with pytest.raises(error, match=name):
         hash_encode(**arguments)
