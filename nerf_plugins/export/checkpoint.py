@@ -17,6 +17,7 @@ from nerf_plugins.errors import InputError
 from nerf_plugins.export.masks import inside_masks
 from nerf_plugins.export.mesh import (
     color_vertices,
+    extract_closed_mesh,
     extract_mesh,
     keep_vertices,
     largest_component,
@@ -68,7 +69,8 @@ def mesh_of(model: Any, datamanager: Any, options: MeshOptions) -> Trimesh:
             "this model lives in normalised device coordinates (llff-data), which have no mesh in world units"
         )
     surface = model.implicit_surface()
-    mesh = extract_mesh(surface, options.resolution, track=_progress)
+    extract = extract_closed_mesh if options.close_at_box else extract_mesh
+    mesh = extract(surface, options.resolution, track=_progress)
     if options.masks != "ignore":
         dataset, share = datamanager.train_dataset, MAX_OUTSIDE[options.masks]
         mesh = keep_vertices(mesh, inside_masks(mesh.vertices, dataset, share, options.mask_margin))

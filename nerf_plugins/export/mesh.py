@@ -33,6 +33,32 @@ def extract_mesh(surface: ImplicitSurface, resolution: int, track: Track = iter)
     return Trimesh(vertices, faces, process=False)
 
 
+def extract_closed_mesh(surface: ImplicitSurface, resolution: int, track: Track = iter) -> Trimesh:
+    """The surface of what is inside both the function's level and the box; as :func:`extract_mesh`, but without a border at the box.
+
+    Raises:
+        InputError: also where nothing but the box's own sides is left.
+    """
+    low, high = surface.aabb
+    cell = float((high - low).max()) / resolution
+    margin = 1e-3 * cell
+
+    def value(positions: Tensor) -> Tensor:
+        outside = ((positions < low - margin) | (positions > high + margin)).any(dim=-1)
+        return torch.where(outside, surface.level + 1.0, surface.value(positions).float())
+
+    mesh = extract_mesh(
+        surface._replace(value=value, aabb=torch.stack([low - cell, high + cell])), resolution + 2, track
+    )
+    vertices = torch.from_numpy(mesh.vertices).to(low)
+    at_box = ((vertices < low + 0.1 * cell) | (vertices > high - 0.1 * cell)).any(dim=-1)
+    if at_box.all():
+        raise InputError(
+            f"the surface's level {surface.level:g} is never crossed in the box: all of it is inside; train longer"
+        )
+    return mesh
+
+
 def largest_component(mesh: Trimesh) -> Trimesh:
     """The connected piece with the largest area."""
     from scipy.sparse import coo_matrix

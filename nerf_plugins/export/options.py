@@ -21,6 +21,8 @@ class MeshOptions:
     """Cells along the longest side of the scene box."""
     formats: tuple[Format, ...] = ("ply",)
     """Files to write; all have vertex colours and normals."""
+    close_at_box: bool = False
+    """Close the surface where it leaves the scene box, by the box's sides."""
     largest_component: bool = False
     """Keep only the connected piece with the largest area."""
     masks: Literal["ignore", "most", "any"] = "ignore"

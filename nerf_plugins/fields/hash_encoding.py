@@ -32,8 +32,8 @@ class HashEncodingConfig:
     interpolation: Literal["linear", "smoothstep"] = "linear"
     """smoothstep has a continuous gradient."""
     precision: Literal["fp32", "fp16", "bf16"] = "fp32"
-    """What the table is read in. The learnt table and its gradient are fp32 whatever this is: fp16 and bf16 make a copy for each encoding,
-    so that looking up takes half the memory traffic (warp only). fp16 is the finer one."""
+    """What the table is read in; the learnt table and its gradient are fp32 whatever this is. fp16, the finer one, and bf16 read a copy.
+    That takes half the memory traffic, on a CPU it does not pay (warp only)."""
     implementation: Literal["warp", "tcnn"] = "warp"
     """tcnn: tiny-cuda-nn's kernels on the same table (CUDA only); needs tinycudann."""
 

@@ -15,6 +15,23 @@ def facing_color(p, d):
     return torch.stack([-d[:, 0], torch.full_like(d[:, 0], 0.2), torch.zeros_like(d[:, 0])], dim=1)
 
 
+@pytest.mark.parametrize("resolution", [32, 33])
+def test_a_surface_that_leaves_the_box_is_closed_by_its_side(resolution):
+    """Half a ball: its cap lies on the box, and nothing else changes."""
+    half = sphere(0.5, (1.0, 0.0, 0.0))
+    m = meshes.extract_closed_mesh(half, resolution)
+    assert m.is_watertight
+    assert m.volume == pytest.approx(2.0 / 3.0 * np.pi * 0.125, rel=0.02)
+    assert m.vertices[:, 0].max() == pytest.approx(1.0, abs=0.1 * 2 / resolution)
+    free = m.vertices[m.vertices[:, 0] < 0.98]
+    assert np.abs(np.linalg.norm(free - [1.0, 0.0, 0.0], axis=1) - 0.5).max() < 1e-3
+
+
+def test_a_box_that_is_inside_throughout_has_no_surface():
+    with pytest.raises(InputError, match="never crossed"):
+        meshes.extract_closed_mesh(sphere(5.0), 16)
+
+
 def test_the_largest_component_is_kept():
     both = meshes.extract_mesh(two_spheres(), 40)
     kept = meshes.largest_component(both)
