@@ -26,6 +26,16 @@ def test_bench_march():
     assert "composite + backward" in output
 
 
+def test_bench_encoding():
+    output = run("bench_encoding.py", "--positions=512", "--log2-table-size=8", "--repeats=1")
+    rows = {
+        row[0]: row[1:] for row in ([c.strip() for c in line.split("|")[1:-1]] for line in output.splitlines()) if row
+    }
+    assert {"ours, fp32", "ours, fp16 table", "ours, bf16 table", "nerfstudio, torch"} <= set(rows)
+    assert [cell.split()[1] for cell in rows["ours, fp32"]] == ["(1.00)"] * 4
+    assert "nan" not in "".join(rows["ours, bf16 table"])
+
+
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
