@@ -16,5 +16,5 @@ python scripts/bench_encoding.py --positions 262144
 python scripts/bench_scaling.py --output-dir "$results/scaling"
 bench() { python scripts/bench_train.py --recipe "configs/$1.yaml" --data "$2" --output-dir "$results/$1" "${@:3}"; }
 bench lego800 "$lego"
-[ -z "$fern" ] || bench fern8 "$fern" --dataparser-options downscale_factor=4
+[ -z "$fern" ] || bench fern4 "$fern"
 [ -z "$dtu" ] || bench dtu24 "$dtu"
