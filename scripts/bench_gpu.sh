@@ -14,7 +14,7 @@ python -m pytest -q tests/gpu
 python scripts/bench_march.py --rays 262144 --step-size 0.002
 python scripts/bench_encoding.py --positions 262144
 python scripts/bench_scaling.py --output-dir "$results/scaling"
-bench() { python scripts/bench_train.py --recipe "configs/$1.yaml" --data "$2" --output-dir "$results/$1" "${@:3}"; }
+bench() { python scripts/bench_train.py --recipe "configs/$1.yaml" --data "$2" --output-dir "$results/$1"; }
 bench lego800 "$lego"
 [ -z "$fern" ] || bench fern4 "$fern"
 [ -z "$dtu" ] || bench dtu24 "$dtu"
