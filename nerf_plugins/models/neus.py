@@ -22,7 +22,7 @@ from nerf_plugins.models.volumetric import VolumetricModel, VolumetricModelConfi
 from nerf_plugins.ops import Composited, PackedSamples, anneal_slopes, composite, sdf_optical_depths
 from nerf_plugins.samplers.occupancy import OccupancySampler
 from nerf_plugins.samplers.upsampling import (
-    MARCH_ROOM,
+    SURFACE_MARCH_ROOM,
     SurfaceSampler,
     SurfaceSamplerConfig,
     UpSamplingSampler,
@@ -195,7 +195,7 @@ class NeuSModel(VolumetricModel):
             return
         counts = [samples.packed_info[:, 1]]
         if isinstance(self.sampler, SurfaceSampler):
-            counts.append(self.sampler.num_march_steps / MARCH_ROOM)
+            counts.append(self.sampler.num_march_steps / SURFACE_MARCH_ROOM)
         self.ray_budget.observe(*counts)
 
     def _shifted_sdf(self, positions: Tensor) -> Tensor:
