@@ -167,8 +167,8 @@ class NeuSModel(VolumetricModel):
 
         Returns:
             ``rgb`` (n, 3), ``accumulation`` (n, 1, of what is inside the box), ``depth`` (n, 1, world distance); in pictures ``normals``
-            (n, 3) in [0, 1], in training ``background`` (n, 3), ``num_samples_per_ray`` (n,), ``eikonal_error`` () and, where it is asked
-            for, ``curvature`` ().
+            (n, 3) in [0, 1], in training ``background`` (n, 3), ``num_samples_per_ray`` (n,), ``n_dropped_rays`` (), ``eikonal_error`` ()
+            and, where it is asked for, ``curvature`` ().
         """
         rays = self._rays(ray_bundle)
         samples = self._sample(rays)
