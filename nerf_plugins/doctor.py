@@ -269,7 +269,8 @@ def choose_backends(findings: Sequence[Finding]) -> dict[str, str]:
     if "field precision" in ok:
         field += f", {details['field precision']}"
     if {"tinycudann", "CUDA devices"} <= ok:
-        field += "; or tiny-cuda-nn with --pipeline.model.field.implementation tcnn"
+        field += "; or tiny-cuda-nn with --pipeline.model.field.implementation tcnn (vanilla-nerf-custom)"
+        field += " or --pipeline.model.field.encoding.implementation tcnn (the hash methods)"
     return {
         "ray marching": f"Warp on {device}" if "Warp" in ok else "cannot run: Warp is not ok",
         "field": field if "torch" in ok else "cannot run: torch is not ok",

@@ -47,6 +47,22 @@ def flat_bounds(ray_bundle: RayBundle, near_plane: float, far_plane: float) -> t
     return nears, fars
 
 
+def box_span(
+    origins: Float[Tensor, "*batch 3"], directions: Float[Tensor, "*batch 3"], aabb: Float[Tensor, "2 3"]
+) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch"]]:
+    r"""Where rays enter and leave a box: :math:`\max_a \min(t_{a0}, t_{a1})` and :math:`\min_a \max(t_{a0}, t_{a1})` over the axes a,
+    with :math:`t_{ai} = (b_{ai} - o_a) / d_a`. A ray that misses the box enters after it leaves; what lies behind its origin is negative.
+
+    Args:
+        origins: o.
+        directions: d, of any length: the results are in units of it. A component near 0 counts as :math:`10^{-12}`.
+        aabb: b, the (min, max) corner of the box.
+    """
+    inverse = 1.0 / torch.where(directions.abs() < 1e-12, torch.full_like(directions, 1e-12), directions)
+    t0, t1 = (aabb[0] - origins) * inverse, (aabb[1] - origins) * inverse
+    return torch.minimum(t0, t1).amax(-1), torch.maximum(t0, t1).amin(-1)
+
+
 class BoxSpace(nn.Module):
     """World space, bounded by the scene box.
 
@@ -77,10 +93,8 @@ class BoxSpace(nn.Module):
 
     def clip(self, rays: Rays) -> tuple[Float[Tensor, "n_rays"], Float[Tensor, "n_rays"]]:
         """Near and far of the part of each ray that can hold something; near = far where nothing can."""
-        inverse = 1.0 / torch.where(rays.directions == 0, torch.full_like(rays.directions, 1e-12), rays.directions)
-        t0, t1 = (self.aabb[0] - rays.origins) * inverse, (self.aabb[1] - rays.origins) * inverse
-        nears = torch.maximum(torch.minimum(t0, t1).amax(-1), rays.nears)
-        fars = torch.minimum(torch.maximum(t0, t1).amin(-1), rays.fars)
+        enter, leave = box_span(rays.origins, rays.directions, self.aabb)
+        nears, fars = torch.maximum(enter, rays.nears), torch.minimum(leave, rays.fars)
         return nears, torch.maximum(nears, fars)
 
     def distances(self, rays: Rays, t: Float[Tensor, "n_rays"]) -> Float[Tensor, "n_rays"]:

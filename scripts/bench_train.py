@@ -16,7 +16,6 @@ import copy
 import dataclasses
 import multiprocessing
 import random
-import resource
 import sys
 import tempfile
 import time
@@ -267,9 +266,9 @@ class Run:
 
 def peak_gib() -> float:
     """Peak memory so far: of the GPU's tensors, or else of this process."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    from nerf_plugins.engine.memory import peak_mib
+
+    return peak_mib(torch.device("cuda" if torch.cuda.is_available() else "cpu")) / 2**10
 
 
 @torch.no_grad()

@@ -4,6 +4,7 @@ import builtins
 import importlib.machinery
 import importlib.metadata
 import json
+import re
 import sys
 import types
 
@@ -327,3 +328,22 @@ def test_the_real_probes_answer(probe):
     assert finding.name == probe.name
     assert finding.detail
     assert finding.status == "ok" or not probe.required, finding.detail
+
+
+def test_the_options_for_tinycudann_exist():
+    from nerfstudio.configs.method_configs import all_methods
+
+    def has(config: object, option: str) -> bool:
+        for name in option.split("."):
+            config = getattr(config, name, None)
+        return config is not None
+
+    findings = [Finding(name, "ok", "") for name in ("torch", "tinycudann", "CUDA devices")]
+    named = doctor.choose_backends(findings)["field"]
+    options = re.findall(r"--(pipeline\.[\w.]+) tcnn \(([\w -]+)\)", named)
+    methods = {
+        "vanilla-nerf-custom": ["vanilla-nerf-custom"],
+        "the hash methods": ["nerf-hash-custom", "neus-hash-custom"],
+    }
+    assert [who for _, who in options] == list(methods)
+    assert all(has(all_methods[method], option) for option, who in options for method in methods[who])

@@ -2,7 +2,7 @@ import pytest
 import torch
 from nerfstudio.cameras.rays import RayBundle
 
-from nerf_plugins.spaces import BoxSpace, ContractedSpace, CubeSpace, NDCSpace, make_space
+from nerf_plugins.spaces import BoxSpace, ContractedSpace, CubeSpace, NDCSpace, box_span, make_space
 
 AABB = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 3.0, 1.0]])
 NDC_BOX = torch.tensor([[-1.5, -1.5, -1.0], [1.5, 1.5, 1.0]])
@@ -126,3 +126,14 @@ def test_the_cube_of_a_box_off_centre_sees_a_crop():
     positions = torch.rand(5, 3)
     assert torch.equal(space.field_positions(positions), positions)
     assert set(space.state_dict()) == {"aabb", "centre", "scale"}
+
+
+def test_where_rays_enter_and_leave_a_box_by_hand():
+    aabb = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 3.0]])
+    origins = torch.tensor([[-3.0, 0.0, 0.0], [0.0, 0.0, 0.0], [3.0, 0.0, 0.0], [-3.0, 2.0, 0.0], [-3.0, -1.5, 0.0]])
+    directions = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 2.0], [1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [1.0, 0.5, 0.0]])
+    enter, leave = box_span(origins, directions, aabb)
+    assert enter[[0, 1, 2, 4]].tolist() == [2.0, -0.5, -4.0, 2.0]
+    assert leave[[0, 1, 2, 4]].tolist() == [4.0, 1.5, -2.0, 4.0]
+    assert enter[3] > leave[3]
+    assert box_span(origins[None], directions[None], aabb)[0].shape == (1, 5)

@@ -9,6 +9,7 @@ from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from torch import Tensor
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.spaces import box_span
 
 # Rounding in hand-written transforms; beyond it rays would not have length 1.
 _ROTATION_TOLERANCE = 1e-2
@@ -76,9 +77,6 @@ def looks_at_box(cameras: Cameras, aabb: Tensor) -> Bool[Tensor, "n"]:
     rotation, origins = poses[:, :3, :3], poses[:, :3, 3]
     for sx, sy in [(0, 0), (-0.9, -0.9), (-0.9, 0.9), (0.9, -0.9), (0.9, 0.9)]:
         local = torch.stack([sx * half_x, sy * half_y, -torch.ones_like(half_x)], dim=-1)
-        directions = (rotation @ local[..., None]).squeeze(-1)
-        directions = torch.where(directions.abs() < 1e-9, torch.full_like(directions, 1e-9), directions)
-        t0, t1 = (aabb[0] - origins) / directions, (aabb[1] - origins) / directions
-        enter, leave = torch.minimum(t0, t1).amax(-1), torch.maximum(t0, t1).amin(-1)
+        enter, leave = box_span(origins, (rotation @ local[..., None]).squeeze(-1), aabb)
         sees |= leave > enter.clamp(min=0.0)
     return sees

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nerf_plugins.data.checks import looks_at_box
 from nerf_plugins.errors import InputError
+from nerf_plugins.spaces import box_span
 
 
 class CropBox(SceneCollider):
@@ -43,10 +44,8 @@ class CropBox(SceneCollider):
         """Narrows ``nears`` and ``fars``, (n, 1) in the scene's units."""
         rotation, shift = self.to_world[:, :3], self.to_world[:, 3]
         origins, directions = ray_bundle.origins @ rotation.T + shift, ray_bundle.directions @ rotation.T
-        inverse = 1.0 / torch.where(directions == 0, torch.full_like(directions, 1e-12), directions)
-        t0, t1 = (self.box[0] - origins) * inverse, (self.box[1] - origins) * inverse
-        nears = torch.minimum(t0, t1).amax(-1, keepdim=True).clamp(min=0.0)
-        fars = torch.maximum(t0, t1).amin(-1, keepdim=True)
+        enter, leave = box_span(origins, directions, self.box)
+        nears, fars = enter[..., None].clamp(min=0.0), leave[..., None]
         if ray_bundle.nears is not None:
             nears = torch.maximum(nears, ray_bundle.nears)
         if ray_bundle.fars is not None:

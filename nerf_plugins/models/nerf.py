@@ -130,7 +130,7 @@ class NerfModel(VolumetricModel):
 
         Returns:
             ``rgb`` (n, 3), ``accumulation`` (n, 1), ``depth`` (n, 1, world distance); the coarse pass's with ``_coarse``. In training also
-            ``background`` (n, 3), what ``rgb`` was blended over, and ``num_samples_per_ray`` (n,).
+            ``background`` (n, 3), what ``rgb`` was blended over, ``num_samples_per_ray`` (n,) and ``n_dropped_rays`` ().
         """
         rays = self._rays(ray_bundle)
         background = self._background(rays)

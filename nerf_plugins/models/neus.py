@@ -22,7 +22,7 @@ from nerf_plugins.models.volumetric import VolumetricModel, VolumetricModelConfi
 from nerf_plugins.ops import Composited, PackedSamples, anneal_slopes, composite, sdf_optical_depths
 from nerf_plugins.samplers.occupancy import OccupancySampler
 from nerf_plugins.samplers.upsampling import (
-    MARCH_ROOM,
+    SURFACE_MARCH_ROOM,
     SurfaceSampler,
     SurfaceSamplerConfig,
     UpSamplingSampler,
@@ -167,8 +167,8 @@ class NeuSModel(VolumetricModel):
 
         Returns:
             ``rgb`` (n, 3), ``accumulation`` (n, 1, of what is inside the box), ``depth`` (n, 1, world distance); in pictures ``normals``
-            (n, 3) in [0, 1], in training ``background`` (n, 3), ``num_samples_per_ray`` (n,), ``eikonal_error`` () and, where it is asked
-            for, ``curvature`` ().
+            (n, 3) in [0, 1], in training ``background`` (n, 3), ``num_samples_per_ray`` (n,), ``n_dropped_rays`` (), ``eikonal_error`` ()
+            and, where it is asked for, ``curvature`` ().
         """
         rays = self._rays(ray_bundle)
         samples = self._sample(rays)
@@ -195,7 +195,7 @@ class NeuSModel(VolumetricModel):
             return
         counts = [samples.packed_info[:, 1]]
         if isinstance(self.sampler, SurfaceSampler):
-            counts.append(self.sampler.num_march_steps / MARCH_ROOM)
+            counts.append(self.sampler.num_march_steps / SURFACE_MARCH_ROOM)
         self.ray_budget.observe(*counts)
 
     def _shifted_sdf(self, positions: Tensor) -> Tensor:

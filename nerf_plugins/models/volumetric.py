@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import torch
 from nerfstudio.cameras.camera_optimizers import CameraOptimizerConfig
+from nerfstudio.cameras.rays import RayBundle
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
 from nerfstudio.model_components import renderers
 from nerfstudio.models.base_model import Model, ModelConfig
@@ -151,7 +152,7 @@ class VolumetricModel(Model):
         self.camera_optimizer.get_param_groups(groups)
         return groups
 
-    def _rays(self, ray_bundle: Any) -> Rays:
+    def _rays(self, ray_bundle: RayBundle) -> Rays:
         if self.training:
             self.camera_optimizer.apply_to_raybundle(ray_bundle)
         return self.space.rays(ray_bundle, self.config.near_plane, self.config.far_plane)

@@ -16,7 +16,7 @@ from nerf_plugins.samplers.nerfacc_march import march_with_nerfacc, require_nerf
 from nerf_plugins.samplers.occupancy_grid import DensityFn, OccupancyGrid, OccupancyGridConfig
 from nerf_plugins.spaces import BoxSpace, ContractedSpace, Rays
 
-MARCH_ROOM = 4
+VISIBLE_MARCH_ROOM = 4
 """A march that is followed by a choice among its steps has room for this many times the samples of a batch on CUDA."""
 
 
@@ -108,7 +108,7 @@ class OccupancySampler(nn.Module):
         if self.config.min_transmittance == 0:
             samples = self.march(rays)
             return samples, samples.packed_info[:, 1]
-        steps = self.march(rays, room=MARCH_ROOM)
+        steps = self.march(rays, room=VISIBLE_MARCH_ROOM)
         with torch.no_grad():
             sigmas = density_fn(rays.positions(steps.ray_indices, 0.5 * (steps.t_starts + steps.t_ends)))
             rendered = composite(
@@ -120,7 +120,7 @@ class OccupancySampler(nn.Module):
                 early_stop_eps=self.config.min_transmittance,
             )
         samples = select_samples(steps, rendered.weights > 0, capacity=self.capacity if rays.origins.is_cuda else None)
-        return samples, steps.packed_info[:, 1] / MARCH_ROOM
+        return samples, steps.packed_info[:, 1] / VISIBLE_MARCH_ROOM
 
     @property
     def capacity(self) -> int:

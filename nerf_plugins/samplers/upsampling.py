@@ -16,7 +16,7 @@ from nerf_plugins.spaces import CubeSpace, Rays
 
 SdfFn = Callable[[Float[Tensor, "n 3"]], Float[Tensor, "n"]]
 
-MARCH_ROOM = 2
+SURFACE_MARCH_ROOM = 2
 """On CUDA the march to the surface has room for this many times the samples of a batch; its steps see the distance only."""
 
 # A section between two samples is never longer than this many steps of the march: what lies between may be unoccupied.
@@ -164,7 +164,7 @@ class SurfaceSampler(nn.Module):
             opacity_threshold: of the grid in pictures, other than its own.
         """
         if stratified:
-            steps = self.march.march(rays, room=MARCH_ROOM)
+            steps = self.march.march(rays, room=SURFACE_MARCH_ROOM)
         else:
             steps = self.march.march_for_render(rays, opacity_threshold=opacity_threshold)
         self.num_march_steps = steps.packed_info[:, 1]

@@ -81,6 +81,7 @@ def test_a_cone_has_its_angles_and_distances(layout):
 def test_a_circle_on_the_axis_itself_is_one_view(layout):
     poses = shapes.cone(layout, 3, UP, angles=(0.0,), distances=(2.0,))
     assert_looks_at(poses, TARGET, 2.0)
+    np.testing.assert_allclose(poses[:, :3, 3], np.tile(TARGET + 2.0 * UP, (3, 1)), atol=1e-12)
 
 
 def test_a_dolly_is_straight(layout):
@@ -97,13 +98,15 @@ def test_a_dolly_from_straight_above(layout):
 @pytest.mark.parametrize(
     "make",
     [
-        lambda layout: shapes.orbit(layout, 1, 2.0, 30.0, 0.0, 90.0),
-        lambda layout: shapes.spiral(layout, 1, UP, 2.0, (10.0, 20.0), (2.0, 3.0)),
-        lambda layout: shapes.dolly(layout, 1, UP, (2.0, 1.0)),
+        lambda layout, n: shapes.orbit(layout, n, 2.0, 30.0, 0.0, 90.0),
+        lambda layout, n: shapes.spiral(layout, n, UP, 2.0, (10.0, 20.0), (2.0, 3.0)),
+        lambda layout, n: shapes.dolly(layout, n, UP, (2.0, 1.0)),
     ],
 )
 def test_a_single_view_is_the_first_one(layout, make):
-    assert_looks_at(make(layout), TARGET, [2.0])
+    poses = make(layout, 1)
+    assert_looks_at(poses, TARGET, [2.0])
+    np.testing.assert_allclose(poses, make(layout, 5)[:1])
 
 
 @pytest.mark.parametrize(("closed", "count"), [(False, 13), (True, 16)])

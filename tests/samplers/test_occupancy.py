@@ -1,6 +1,6 @@
 import torch
 
-from nerf_plugins.samplers.occupancy import MARCH_ROOM, OccupancySampler, OccupancySamplerConfig
+from nerf_plugins.samplers.occupancy import VISIBLE_MARCH_ROOM, OccupancySampler, OccupancySamplerConfig
 from nerf_plugins.samplers.occupancy_grid import OccupancyGridConfig
 from nerf_plugins.spaces import BoxSpace, ContractedSpace, Rays
 
@@ -79,7 +79,7 @@ def test_training_ends_where_the_light_does():
     for ray in range(3):
         ends = samples.t_ends[samples.ray_indices == ray]
         assert abs(float(ends.max() - 2.0) - 0.69) < 2 * step
-    assert (n_marched * MARCH_ROOM - 2 / step).abs().max() <= 1
+    assert (n_marched * VISIBLE_MARCH_ROOM - 2 / step).abs().max() <= 1
     everything, n_marched = make_sampler(min_transmittance=0.0).march_visible(rays, **fog)
     assert everything.t_ends.max() > 3.9
     assert torch.equal(n_marched, everything.packed_info[:, 1])
