@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nerf_plugins.errors import InputError
-from nerf_plugins.experiments.progress import RunFolder
+from nerf_plugins.experiments.run_folder import RunFolder
 from nerf_plugins.runs import read_config, require_checkpoint
 
 

@@ -47,7 +47,7 @@ class Recipe:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Reads and checks a recipe; methods and options are checked where nerfstudio is loaded (`runs.plan`).
+    """Reads and checks a recipe; methods and options are checked where nerfstudio is loaded (`planned_runs.plan`).
 
     Raises:
         InputError: it cannot be read, has an unknown key, or a value of the wrong kind.

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from nerf_plugins.experiments.runs import FRAMES
+from nerf_plugins.experiments.planned_runs import FRAMES
 
 _LABELS = {"timestamp", "experiment_name", "project_name", "output_dir", "vis", "prompt"}
 _WHERE_TO_BEGIN_AND_END = {

@@ -23,7 +23,7 @@ from nerf_plugins.samplers.occupancy import OccupancySampler, OccupancySamplerCo
 from nerf_plugins.spaces import BoxSpace, Rays, SpaceKind, make_space
 
 # Positions a network call when the grid or a mesh asks for densities.
-_POSITIONS_A_CALL = 1 << 14
+_POSITIONS_A_CALL = {"cpu": 1 << 14, "cuda": 1 << 18}
 
 
 @dataclass
@@ -108,7 +108,7 @@ class NerfModel(VolumetricModel):
 
     def grid_density(self, positions: Tensor) -> Tensor:
         """Densities at positions in the space."""
-        parts = positions.split(_POSITIONS_A_CALL)
+        parts = positions.split(_POSITIONS_A_CALL[positions.device.type])
         return torch.cat([self.field.density(self.space.field_positions(part)) for part in parts])
 
     def implicit_surface(self) -> ImplicitSurface:
@@ -120,7 +120,8 @@ class NerfModel(VolumetricModel):
 
         @torch.no_grad()
         def color(positions: Tensor, directions: Tensor) -> Tensor:
-            parts = zip(positions.split(_POSITIONS_A_CALL), directions.split(_POSITIONS_A_CALL))
+            size = _POSITIONS_A_CALL[positions.device.type]
+            parts = zip(positions.split(size), directions.split(size))
             return torch.cat([self.field(self.space.field_positions(p), d)[1] for p, d in parts])
 
         return ImplicitSurface(value, -self.config.surface_density, self.space.aabb, color)

@@ -38,7 +38,7 @@ class OccupancySamplerConfig:
     """The number of rays of a training batch follows the samples they have, so that a batch has about this many.
     None: always train_num_rays_per_batch rays."""
     min_transmittance: float = 0.0
-    """In training, samples that a smaller share of a ray's light reaches are left out. 0 keeps all, without looking.
+    """In training of NeRF, samples that a smaller share of a ray's light reaches are left out. 0 keeps all, without looking.
     Finding them takes the densities of all first, without gradient, which pays where the density is the smaller part of the field."""
     max_rays_per_batch: int = 1 << 14
     """At most this many rays, however few samples they have."""

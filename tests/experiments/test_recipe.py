@@ -8,7 +8,7 @@ import yaml
 
 from nerf_plugins.errors import InputError
 from nerf_plugins.experiments.recipe import read_recipe
-from nerf_plugins.experiments.runs import plan
+from nerf_plugins.experiments.planned_runs import plan
 
 GOOD = {"methods": ["nerf-hash-custom"], "steps": [10, 20], "dataparser": "demo-data"}
 
