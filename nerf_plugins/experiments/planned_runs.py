@@ -17,8 +17,8 @@ from nerfstudio.configs.method_configs import all_methods
 
 from nerf_plugins.errors import InputError
 from nerf_plugins.experiments.config_options import with_option
-from nerf_plugins.experiments.run_folder import RunFolder
 from nerf_plugins.experiments.recipe import Recipe, near
+from nerf_plugins.experiments.run_folder import RunFolder
 
 FRAMES = "pipeline.datamanager.subset.n_images"
 DATAPARSER = "pipeline.datamanager.dataparser"

@@ -17,8 +17,8 @@ from rich.live import Live
 from rich.table import Table
 
 from nerf_plugins.errors import InputError
-from nerf_plugins.experiments.recipe import Recipe, read_recipe
 from nerf_plugins.experiments.planned_runs import Run, plan
+from nerf_plugins.experiments.recipe import Recipe, read_recipe
 from nerf_plugins.experiments.sweep_options import SweepOptions
 from nerf_plugins.experiments.workers import Job, LocalWorkers, RayWorkers, Workers
 

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from nerf_plugins.errors import InputError
-from nerf_plugins.experiments.recipe import read_recipe
 from nerf_plugins.experiments.planned_runs import plan
+from nerf_plugins.experiments.recipe import read_recipe
 
 GOOD = {"methods": ["nerf-hash-custom"], "steps": [10, 20], "dataparser": "demo-data"}
 
