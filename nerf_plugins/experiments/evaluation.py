@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from nerfstudio.utils import colormaps
-from nerfstudio.utils.eval_utils import eval_load_checkpoint, eval_setup
+from nerfstudio.utils.eval_utils import eval_load_checkpoint
 from torch import Tensor
 
 from nerf_plugins.data.names import image_names
 from nerf_plugins.experiments.found_runs import FoundRun
 from nerf_plugins.pictures import strip
+from nerf_plugins.runs import load_pipeline
 
 ERROR_AT_FULL_SCALE = 0.25
 """Mean absolute error of a pixel's channels that has the error map's last colour."""
@@ -62,18 +63,11 @@ def evaluate_run(run: FoundRun, steps: Sequence[int], n_pictures: int, folder: P
     Raises:
         SystemExit, Exception: whatever the method's pipeline raises where its data or a checkpoint are at fault.
     """
-
-    def at(n: int) -> Any:
-        def update(config: Any) -> Any:
-            config.load_step = n - 1
-            return config
-
-        return update
-
-    config, pipeline, _, _ = eval_setup(run.load_config, test_mode="test", update_config_callback=at(steps[0]))
+    config, pipeline = load_pipeline(run.load_config, "test", steps[0] - 1)
     for n in steps:
         if n != steps[0]:
-            eval_load_checkpoint(at(n)(config), pipeline)
+            config.load_step = n - 1
+            eval_load_checkpoint(config, pipeline)
         pictures = folder / "pictures" / _as_file_name(run.name) / f"steps-{n}"
         yield evaluate_checkpoint(run, n, pipeline, n_pictures, pictures)
 

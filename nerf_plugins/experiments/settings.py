@@ -9,7 +9,7 @@ from typing import Any
 
 from nerf_plugins.experiments.runs import FRAMES
 
-_LABELS = {"timestamp", "experiment_name", "project_name", "output_dir", "vis", "prompt"}
+_LABELS = {"timestamp", "experiment_name", "project_name", "output_dir", "relative_model_dir", "vis", "prompt"}
 _WHERE_TO_BEGIN_AND_END = {
     "max_num_iterations",
     "save_at_steps",

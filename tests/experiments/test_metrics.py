@@ -1,6 +1,7 @@
 """Tables over runs: against nerfstudio's own evaluation, and by hand."""
 
 import csv
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -123,6 +124,22 @@ def test_a_run_at_fault_does_not_cost_the_others(sweep: Path, tmp_path: Path, ca
     assert "failed" in (err := capsys.readouterr().err)
     assert "has shape" in err
     assert {row["run"] for row in read(tmp_path / "out/metrics.csv")} == {f"tiny/nerf-hash-custom/{good.name}"}
+
+
+def test_a_copied_run_is_evaluated_where_it_lies(sweep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run = next((sweep / "tiny/nerf-hash-custom").glob("frames2-seed0-*"))
+    other = next((sweep / "tiny/nerf-hash-custom").glob("frames2-seed1-*"))
+    copied = tmp_path / "sp äce"
+    (copied / "nerfstudio_models").mkdir(parents=True)
+    name = "nerfstudio_models/step-000000009.ckpt"
+    shutil.copy(run / "config.yml", copied)
+    shutil.copy(other / name, copied / name)  # other weights than those where the run was trained
+    monkeypatch.chdir(tmp_path)
+    assert call(copied, other, "--output-dir", "out", "--pictures", 0) == 0
+    means = [row for row in read(tmp_path / "out/metrics.csv") if row["image"] == "mean"]
+    assert [(row["setting"], row["steps"]) for row in means] == [("nerf-hash-custom", n) for n in ("10", "10", "40")]
+    assert [row["psnr"] for row in means[:1]] == [row["psnr"] for row in means[1:2]]
+    assert Path(means[0]["checkpoint"]) == copied / name
 
 
 def test_what_is_wrong_is_one_line(sweep: Path, table: Path, tmp_path: Path, capsys):
