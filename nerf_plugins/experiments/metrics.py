@@ -18,7 +18,7 @@ from nerf_plugins.experiments.metrics_options import MetricsOptions
 from nerf_plugins.experiments.plots import plot_psnr
 from nerf_plugins.experiments.settings import name_settings, settings_of
 from nerf_plugins.experiments.tables import csv_rows, group_by_setting, markdown, write_csv
-from nerf_plugins.new_files import check_free
+from nerf_plugins.new_files import check_free, make_folder
 
 
 def metrics(options: MetricsOptions, console: Console | None = None) -> tuple[list[Path], list[str]]:
@@ -45,7 +45,7 @@ def metrics(options: MetricsOptions, console: Console | None = None) -> tuple[li
     folder = options.output_dir or Path("outputs") / "metrics" / time.strftime("%Y-%m-%d_%H%M%S")
     for name in ("metrics.csv", "metrics.md", "pictures"):
         check_free(folder / name, "--output-dir")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, "--output-dir")
     names = name_settings([run.config.method_name for run in runs], [settings_of(run.config) for run in runs])
     with _quiet_nerfstudio():
         evaluations, failures = _evaluate(runs, names, options, folder, console)

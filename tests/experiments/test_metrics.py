@@ -153,6 +153,8 @@ def test_what_is_wrong_is_one_line(sweep: Path, table: Path, tmp_path: Path, cap
         ([tmp_path / "bad.yml"], "no method that is installed"),
         ([run, "--pictures", -1], "--pictures -1"),
         ([run, "--output-dir", table], "exists and is not overwritten"),
+        ([run, "--output-dir", tmp_path / "bad.yml"], "cannot be written to"),
+        ([run, "--output-dir", tmp_path / "bad.yml/out"], "cannot be written to"),
         ([], "no run is given"),
     ]:
         (tmp_path / "empty").mkdir(exist_ok=True)
