@@ -92,6 +92,11 @@ def test_a_folders_name_follows_the_settings_but_not_the_steps(tmp_path):
     assert runs(tmp_path, dataparser_options=["resolution=16"])[0].label != label
 
 
+def test_a_path_may_hold_spaces(tmp_path):
+    run = runs(tmp_path, options={"pipeline.datamanager.subset.split-file": "sp ace/split ü.json"})[0]
+    assert run.config.pipeline.datamanager.subset.split_file == Path("sp ace/split ü.json")
+
+
 def test_an_output_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     for changes in ({"output_dir": str(tmp_path / "file")}, {"name": "x" * 300}):
