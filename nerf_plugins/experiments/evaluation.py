@@ -51,14 +51,14 @@ class Evaluation:
         return {name: float(np.mean([m[name] for m in self.images.values() if name in m])) for name in names}
 
 
-def evaluate_run(run: FoundRun, steps: Sequence[int], n_pictures: int, folder: Path) -> Iterator[Evaluation]:
+def evaluate_run(run: FoundRun, steps: Sequence[int], n_pictures: int, pictures: Path) -> Iterator[Evaluation]:
     """Evaluates checkpoints of one run one after the other; its data are read once.
 
     Args:
         run: with its config.
         steps: after so many steps each.
         n_pictures: of how many images, evenly spread, pictures are written.
-        folder: for ``pictures/RUN/steps-N/IMAGE.png``.
+        pictures: folder for ``steps-N/IMAGE.png``.
 
     Raises:
         SystemExit, Exception: whatever the method's pipeline raises where its data or a checkpoint are at fault.
@@ -68,8 +68,7 @@ def evaluate_run(run: FoundRun, steps: Sequence[int], n_pictures: int, folder: P
         if n != steps[0]:
             config.load_step = n - 1
             eval_load_checkpoint(config, pipeline)
-        pictures = folder / "pictures" / _as_file_name(run.name) / f"steps-{n}"
-        yield evaluate_checkpoint(run, n, pipeline, n_pictures, pictures)
+        yield evaluate_checkpoint(run, n, pipeline, n_pictures, pictures / f"steps-{n}")
 
 
 @torch.no_grad()
@@ -143,6 +142,12 @@ def _warm_up(model: Any, camera: Any) -> None:
     small = copy.deepcopy(camera)
     small.rescale_output_resolution(32.0 / float(max(camera.height, camera.width)))
     model.get_outputs_for_camera(small)
+
+
+def picture_folders(runs: Sequence[FoundRun]) -> list[str]:
+    """A folder's name for each run; runs that are called the same, as copies are, are numbered."""
+    names = [_as_file_name(run.name) for run in runs]
+    return [name if names.count(name) == 1 else f"{name}-{names[:i].count(name) + 1}" for i, name in enumerate(names)]
 
 
 def _as_file_name(name: str) -> str:

@@ -17,7 +17,8 @@ from PIL import Image
 
 from nerf_plugins import cli
 from nerf_plugins.experiments.config_options import with_option
-from nerf_plugins.experiments.evaluation import Evaluation, write_comparison
+from nerf_plugins.experiments.evaluation import Evaluation, picture_folders, write_comparison
+from nerf_plugins.experiments.found_runs import FoundRun
 from nerf_plugins.experiments.plots import lines_over
 from nerf_plugins.experiments.settings import name_settings, settings_of
 from nerf_plugins.experiments.tables import group_by_setting, markdown
@@ -182,6 +183,22 @@ def test_runs_that_differ_in_the_seed_have_one_setting():
         "m eikonal_loss_mult=0.5",
         "n",
     ]
+
+
+def test_copies_of_one_split_file_are_one_setting(tmp_path: Path):
+    def settings(name: str, text: str) -> dict[str, str]:
+        (tmp_path / name).write_text(text)
+        return settings_of(config_of(pipeline__datamanager__subset__split_file=str(tmp_path / name)))
+
+    first = settings("a.json", '{"train": [1, 2]}')
+    assert first == settings("b.json", '{"train": [1, 2]}')
+    assert first != settings("c.json", '{"train": [1, 3]}')
+
+
+def test_runs_of_one_name_have_pictures_of_their_own():
+    places = ["x/e/m/t", "y/e/m/t", "x/e/m/u"]
+    runs = [FoundRun(Path(place) / "config.yml", None, (1,)) for place in places]
+    assert picture_folders(runs) == ["e_m_t-1", "e_m_t-2", "e_m_u"]
 
 
 def evaluation(psnrs: list[float], images: int, steps: int, seed: int) -> Evaluation:
