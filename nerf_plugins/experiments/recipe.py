@@ -46,6 +46,18 @@ class Recipe:
     """As ns-train's."""
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is there twice, of which YAML would silently take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            line = node.start_mark.line + 1
+            raise yaml.constructor.ConstructorError(problem=f"{twice!r} is there twice in what begins in line {line}")
+        return super().construct_mapping(node, deep)
+
+
 def read_recipe(path: Path) -> Recipe:
     """Reads and checks a recipe; methods and options are checked where nerfstudio is loaded (`runs.plan`).
 
@@ -53,7 +65,7 @@ def read_recipe(path: Path) -> Recipe:
         InputError: it cannot be read, has an unknown key, or a value of the wrong kind.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as e:
         raise InputError(f"recipe {path} cannot be read: {' '.join(str(e).split())}") from e
     if not isinstance(values, dict):

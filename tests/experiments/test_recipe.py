@@ -92,6 +92,17 @@ def test_a_folders_name_follows_the_settings_but_not_the_steps(tmp_path):
     assert runs(tmp_path, dataparser_options=["resolution=16"])[0].label != label
 
 
+def test_a_key_that_is_there_twice(tmp_path):
+    path = write(tmp_path)
+    path.write_text(
+        path.read_text() + "grid: &lr {optimizers.fields.optimizer.lr: [0.1]}\noptions: {<<: {steps_per_save: 5}}\n"
+    )
+    assert read_recipe(path).options == {"steps_per_save": 5}
+    path.write_text(path.read_text() + "seeds: [1]\nseeds: [2]\n")
+    with pytest.raises(InputError, match="'seeds' is there twice"):
+        read_recipe(path)
+
+
 def test_a_path_may_hold_spaces(tmp_path):
     run = runs(tmp_path, options={"pipeline.datamanager.subset.split-file": "sp ace/split ü.json"})[0]
     assert run.config.pipeline.datamanager.subset.split_file == Path("sp ace/split ü.json")
