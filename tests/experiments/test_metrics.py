@@ -19,7 +19,7 @@ from nerf_plugins import cli
 from nerf_plugins.experiments.config_options import with_option
 from nerf_plugins.experiments.evaluation import Evaluation, picture_folders, write_comparison
 from nerf_plugins.experiments.found_runs import FoundRun
-from nerf_plugins.experiments.plots import lines_over
+from nerf_plugins.experiments.plots import lines_over, plot_psnr
 from nerf_plugins.experiments.settings import name_settings, settings_of
 from nerf_plugins.experiments.tables import group_by_setting, markdown
 from nerf_plugins.methods import neus_hash_custom
@@ -222,6 +222,17 @@ def test_the_spread_over_seeds_by_hand():
     text = markdown(settings, evaluations, ["m"] * 3)
     assert "| m | 4 | 10 | 2 | 23.00 ± 2.83 | 15.0 ± 7.1 |" in text
     assert "| m | 4 | 10 | 2 | r_1 | 26.00 |" in text
+
+
+def test_long_names_do_not_cover_the_plot(tmp_path: Path):
+    evaluations = [evaluation([20.0 + n], 4, n, 1) for n in (1, 2)]
+    settings = group_by_setting(evaluations, ["method " + "option=value " * 30] * 2)
+    (path,) = plot_psnr(settings, tmp_path)
+    dark = np.asarray(Image.open(path).convert("L"))[:480, 120:] < 100
+    assert (
+        dark[:, -40:].sum() > 400
+    )  # the frame's right side, which a legend in the plot would push out of the picture or cover
+    assert dark[470].mean() < 0.2
 
 
 def test_a_comparison_has_the_error_where_it_is(tmp_path: Path):
