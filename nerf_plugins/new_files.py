@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from uuid import uuid4
 
 from nerf_plugins.errors import InputError
@@ -18,6 +19,20 @@ def check_free(path: Path, option: str) -> None:
     """
     if path.exists():
         raise InputError(f"{path} exists and is not overwritten: move it away or give another {option}")
+
+
+def make_folder(path: Path, option: str) -> None:
+    """Makes a folder where there is none yet.
+
+    Raises:
+        InputError: it cannot be made, or written to; names the option that gives another.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path):
+            pass
+    except OSError as e:
+        raise InputError(f"{path}: cannot be written to ({e.strerror or e}); give another {option}") from e
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from nerfstudio.engine.trainer import TrainerConfig
-from nerfstudio.utils.eval_utils import eval_setup
 from nerfstudio.utils.rich_utils import CONSOLE
 from rich.progress import track
 from rich.table import Table
@@ -33,7 +32,7 @@ from nerf_plugins.camera_paths.training_views import Views, data_folder, read_vi
 from nerf_plugins.data.names import find_images
 from nerf_plugins.errors import InputError
 from nerf_plugins.new_files import check_free
-from nerf_plugins.runs import read_config, require_checkpoint
+from nerf_plugins.runs import load_pipeline, read_config, require_checkpoint
 
 Array = npt.NDArray[np.floating]
 
@@ -122,7 +121,7 @@ def _point_of_interest(options: AroundPointOptions, training: Views) -> Array:
     if options.point == "axes":
         return axes_meet(training.poses)
     if options.point == "surface":
-        _, pipeline, _, _ = eval_setup(options.load_config, test_mode="inference")
+        _, pipeline = load_pipeline(options.load_config, "inference")
         return densest_point(surface_points(pipeline.model, training.cameras.to(pipeline.device), _progress_bar))
     return np.asarray(options.point, dtype=np.float64)
 

@@ -7,6 +7,7 @@ import dataclasses
 import io
 import typing
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import tyro
@@ -62,7 +63,9 @@ def _first(group: Any) -> str:
 
 def _converted(hint: Any, value: Any, name: str) -> Any:
     """The value as tyro, and so ns-train, reads it for a type."""
-    tokens = [str(v) for v in value] if isinstance(value, list) else str(value).split(" ")
+    is_path = Path in (hint, *typing.get_args(hint))  # the one kind of single value that may hold spaces
+    whole = [str(value)] if is_path else str(value).split(" ")
+    tokens = [str(v) for v in value] if isinstance(value, list) else whole
     try:
         with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
             return tyro.cli(hint, args=tokens)

@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from nerfstudio.utils import colormaps
-from nerfstudio.utils.eval_utils import eval_load_checkpoint, eval_setup
+from nerfstudio.utils.eval_utils import eval_load_checkpoint
 from torch import Tensor
 
 from nerf_plugins.data.names import image_names
 from nerf_plugins.experiments.found_runs import FoundRun
 from nerf_plugins.pictures import strip
+from nerf_plugins.runs import load_pipeline
 
 ERROR_AT_FULL_SCALE = 0.25
 """Mean absolute error of a pixel's channels that has the error map's last colour."""
@@ -50,32 +51,24 @@ class Evaluation:
         return {name: float(np.mean([m[name] for m in self.images.values() if name in m])) for name in names}
 
 
-def evaluate_run(run: FoundRun, steps: Sequence[int], n_pictures: int, folder: Path) -> Iterator[Evaluation]:
+def evaluate_run(run: FoundRun, steps: Sequence[int], n_pictures: int, pictures: Path) -> Iterator[Evaluation]:
     """Evaluates checkpoints of one run one after the other; its data are read once.
 
     Args:
         run: with its config.
         steps: after so many steps each.
         n_pictures: of how many images, evenly spread, pictures are written.
-        folder: for ``pictures/RUN/steps-N/IMAGE.png``.
+        pictures: folder for ``steps-N/IMAGE.png``.
 
     Raises:
         SystemExit, Exception: whatever the method's pipeline raises where its data or a checkpoint are at fault.
     """
-
-    def at(n: int) -> Any:
-        def update(config: Any) -> Any:
-            config.load_step = n - 1
-            return config
-
-        return update
-
-    config, pipeline, _, _ = eval_setup(run.load_config, test_mode="test", update_config_callback=at(steps[0]))
+    config, pipeline = load_pipeline(run.load_config, "test", steps[0] - 1)
     for n in steps:
         if n != steps[0]:
-            eval_load_checkpoint(at(n)(config), pipeline)
-        pictures = folder / "pictures" / _as_file_name(run.name) / f"steps-{n}"
-        yield evaluate_checkpoint(run, n, pipeline, n_pictures, pictures)
+            config.load_step = n - 1
+            eval_load_checkpoint(config, pipeline)
+        yield evaluate_checkpoint(run, n, pipeline, n_pictures, pictures / f"steps-{n}")
 
 
 @torch.no_grad()
@@ -149,6 +142,12 @@ def _warm_up(model: Any, camera: Any) -> None:
     small = copy.deepcopy(camera)
     small.rescale_output_resolution(32.0 / float(max(camera.height, camera.width)))
     model.get_outputs_for_camera(small)
+
+
+def picture_folders(runs: Sequence[FoundRun]) -> list[str]:
+    """A folder's name for each run; runs that are called the same, as copies are, are numbered."""
+    names = [_as_file_name(run.name) for run in runs]
+    return [name if names.count(name) == 1 else f"{name}-{names[:i].count(name) + 1}" for i, name in enumerate(names)]
 
 
 def _as_file_name(name: str) -> str:

@@ -26,7 +26,7 @@ class FoundRun:
     @property
     def folder(self) -> RunFolder:
         """Where its checkpoints are."""
-        return RunFolder(self.config.get_base_dir(), str(self.config.relative_model_dir))
+        return _folder(self.load_config, self.config)
 
     @property
     def name(self) -> str:
@@ -53,7 +53,7 @@ def find_runs(paths: Sequence[Path]) -> tuple[list[FoundRun], list[str]]:
         for load_config in _configs_at(path):
             config = read_config(load_config)
             is_itself = path in (load_config, load_config.parent)
-            folder = RunFolder(config.get_base_dir(), str(config.relative_model_dir))
+            folder = _folder(load_config, config)
             steps = folder.reached()
             if not steps and not is_itself:
                 lines.append(f"left out {load_config.parent}: it has no checkpoint yet")
@@ -67,6 +67,11 @@ def find_runs(paths: Sequence[Path]) -> tuple[list[FoundRun], list[str]]:
     if not runs:
         raise InputError(f"{', '.join(map(str, paths))}: no run there has a checkpoint; train first")
     return list(runs.values()), lines
+
+
+def _folder(load_config: Path, config: Any) -> RunFolder:
+    is_beside = config.relative_model_dir.is_absolute()  # `read_config` found the checkpoints there
+    return RunFolder(load_config.parent if is_beside else config.get_base_dir(), str(config.relative_model_dir))
 
 
 def _configs_at(path: Path) -> list[Path]:

@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from nerf_plugins.errors import InputError
-from nerf_plugins.experiments.evaluation import Evaluation, evaluate_run
+from nerf_plugins.experiments.evaluation import Evaluation, evaluate_run, picture_folders
 from nerf_plugins.experiments.found_runs import FoundRun, find_runs
 from nerf_plugins.experiments.metrics_options import MetricsOptions
 from nerf_plugins.experiments.plots import plot_psnr
 from nerf_plugins.experiments.settings import name_settings, settings_of
 from nerf_plugins.experiments.tables import csv_rows, group_by_setting, markdown, write_csv
-from nerf_plugins.new_files import check_free
+from nerf_plugins.new_files import check_free, make_folder
 
 
 def metrics(options: MetricsOptions, console: Console | None = None) -> tuple[list[Path], list[str]]:
@@ -45,7 +45,7 @@ def metrics(options: MetricsOptions, console: Console | None = None) -> tuple[li
     folder = options.output_dir or Path("outputs") / "metrics" / time.strftime("%Y-%m-%d_%H%M%S")
     for name in ("metrics.csv", "metrics.md", "pictures"):
         check_free(folder / name, "--output-dir")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, "--output-dir")
     names = name_settings([run.config.method_name for run in runs], [settings_of(run.config) for run in runs])
     with _quiet_nerfstudio():
         evaluations, failures = _evaluate(runs, names, options, folder, console)
@@ -73,11 +73,11 @@ def _evaluate(
     failures: list[str] = []
     chosen = {run.load_config: run.steps[-1:] if options.checkpoints == "last" else run.steps for run in runs}
     total, of_run = sum(map(len, chosen.values())), dict(zip(chosen, names))
-    for run in runs:
+    for run, pictures in zip(runs, picture_folders(runs)):
         steps = chosen[run.load_config]
         console.print(f"evaluating {escape(run.name)}, {len(steps)} of {total} checkpoints")
         try:
-            for evaluation in evaluate_run(run, steps, options.pictures, folder):
+            for evaluation in evaluate_run(run, steps, options.pictures, folder / "pictures" / pictures):
                 evaluations.append(evaluation)
                 labels = [of_run[e.run.load_config] for e in evaluations]
                 write_csv(csv_rows(evaluations, labels), folder / "metrics.csv")

@@ -88,10 +88,12 @@ def plan(recipe: Recipe) -> list[Run]:
 
 def _run(recipe: Recipe, method: str, choices: dict[str, Any], frames: int | None, seed: int) -> Run:
     config = _base_config(recipe, method)
-    settings = [*_overrides(recipe, method), *recipe.options.items(), *choices.items(), ("machine.seed", seed)]
+    settings = [*_overrides(recipe, method), *recipe.options.items(), *choices.items()]
+    _check_once([name for name, _ in settings])
     for name, value in settings:
         _check_free(name)
         config = with_option(config, name, value)
+    config = with_option(config, "machine.seed", seed)
     if frames is not None:
         if not hasattr(config.pipeline.datamanager, "subset"):
             raise InputError(
@@ -132,7 +134,14 @@ def _overrides(recipe: Recipe, method: str) -> Iterator[tuple[str, Any]]:
         name, equals, value = pair.partition("=")
         if not equals:
             raise InputError(f"{pair}: give NAME=VALUE")
-        yield f"{place}.{name}", value
+        yield f"{place}.{name}".replace("-", "_").strip(), value.strip()
+
+
+def _check_once(names: list[str]) -> None:
+    """Of two values for one option only the last would be used, and the runs' names would not say so."""
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"option {twice} is given twice for one run: give it once, in methods, options or grid")
 
 
 def _check_free(name: str) -> None:
@@ -144,6 +153,8 @@ def _check_free(name: str) -> None:
         "save_at_steps": "steps",
         "data": "data",
         "pipeline.datamanager.data": "data",
+        "machine.seed": "seeds",
+        FRAMES: "frames",
     }
     if name in taken:
         raise InputError(f"option {name} belongs to the sweep: use the recipe's key {taken[name]}")

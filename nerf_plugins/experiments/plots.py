@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,13 +45,17 @@ def _plot(lines: dict[str, list[tuple[int, float, float]]], label: str, path: Pa
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.5, 4.5), dpi=120, layout="constrained")
+    names = [textwrap.fill(name, 110) for name in lines]
+    height = 4.5 + 0.18 * sum(
+        name.count("\n") + 1 for name in names
+    )  # the legend stands under the plot and takes nothing from it
+    figure = Figure(figsize=(7.5, height), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    for name, points in lines.items():
+    for name, points in zip(names, lines.values()):
         x, psnr, std = zip(*points)
         axes.errorbar(x, psnr, yerr=std, marker="o", capsize=3, label=name)
     axes.set(xlabel=label, ylabel="PSNR of held-out images, dB")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
+    figure.legend(loc="outside lower left", fontsize="x-small")
     figure.savefig(path)

@@ -46,6 +46,18 @@ class Recipe:
     """As ns-train's."""
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is there twice, of which YAML would silently take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            line = node.start_mark.line + 1
+            raise yaml.constructor.ConstructorError(problem=f"{twice!r} is there twice in what begins in line {line}")
+        return super().construct_mapping(node, deep)
+
+
 def read_recipe(path: Path) -> Recipe:
     """Reads and checks a recipe; methods and options are checked where nerfstudio is loaded (`planned_runs.plan`).
 
@@ -53,7 +65,7 @@ def read_recipe(path: Path) -> Recipe:
         InputError: it cannot be read, has an unknown key, or a value of the wrong kind.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as e:
         raise InputError(f"recipe {path} cannot be read: {' '.join(str(e).split())}") from e
     if not isinstance(values, dict):
@@ -65,7 +77,7 @@ def read_recipe(path: Path) -> Recipe:
     for key in ("methods", "steps"):
         if key not in values:
             raise InputError(f"recipe {path}: {key} is missing: give a list")
-    checks = {"methods": _names, "steps": _counts(1), "frames": _frames, "seeds": _counts(0), "name": _text}
+    checks = {"methods": _names, "steps": _counts(1), "frames": _frames, "seeds": _counts(0), "name": _folder_name}
     checks |= {"dataparser": _text, "dataparser_options": _names, "data": _path, "output_dir": _path}
     checks |= {"options": _mapping, "grid": _grid}
     checked: dict[str, Any] = {"name": path.stem}
@@ -84,8 +96,14 @@ def near(name: str, known: Iterable[str], prefix: str = "") -> str:
 
 
 def _text(key: str, value: Any) -> str:
-    if not isinstance(value, str) or not value or (key == "name" and "/" in value):
+    if not isinstance(value, str) or not value:
         raise InputError(f"{key} is {value!r}: give a name")
+    return value
+
+
+def _folder_name(key: str, value: Any) -> str:
+    if "/" in _text(key, value) or value in (".", ".."):
+        raise InputError(f"{key} is {value!r}: give the name of a folder, not a path")
     return value
 
 
@@ -131,7 +149,9 @@ def _frames(key: str, value: Any) -> tuple[int | None, ...]:
 def _mapping(key: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"{key} is {value!r}: give lines like 'steps_per_save: 500'")
-    return {str(name).lstrip("-").replace("-", "_"): v for name, v in value.items()}
+    names = [str(name).lstrip("-").replace("-", "_") for name in value]
+    _list(key, names or [key])  # `steps-per-save` and `steps_per_save` are one option
+    return dict(zip(names, value.values()))
 
 
 def _grid(key: str, value: Any) -> dict[str, list[Any]]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from nerf_plugins.experiments.planned_runs import FRAMES
 
-_LABELS = {"timestamp", "experiment_name", "project_name", "output_dir", "vis", "prompt"}
+_LABELS = {"timestamp", "experiment_name", "project_name", "output_dir", "relative_model_dir", "vis", "prompt"}
 _WHERE_TO_BEGIN_AND_END = {
     "max_num_iterations",
     "save_at_steps",
@@ -20,6 +22,7 @@ _WHERE_TO_BEGIN_AND_END = {
 }
 _AXES = {"machine.seed", FRAMES}
 _DATA = ("pipeline.datamanager.data", "pipeline.datamanager.dataparser.data")  # the first, where it is given, wins
+_SPLIT_FILE = "pipeline.datamanager.subset.split_file"
 _GROUPS = ("viewer", "logging", "steps_per", "save_only", "machine.")
 
 
@@ -30,7 +33,18 @@ def settings_of(config: Any) -> dict[str, str]:
     data = [options.pop(name) for name in _DATA if name in options]
     ignored = _LABELS | _WHERE_TO_BEGIN_AND_END | _AXES
     settings = {name: value for name, value in options.items() if name not in ignored and not name.startswith(_GROUPS)}
+    split = settings.get(_SPLIT_FILE, "None")
+    if split != "None":
+        settings[_SPLIT_FILE] = _what_it_lists(Path(split))
     return settings | {"data": next((path for path in data if path != "None"), "None")}
+
+
+def _what_it_lists(split_file: Path) -> str:
+    """Each run has a copy of its own, so that the path says nothing; the path where it is gone."""
+    try:
+        return "sha256:" + hashlib.sha256(split_file.read_bytes()).hexdigest()[:8]
+    except OSError:
+        return str(split_file)
 
 
 def name_settings(methods: Sequence[str], settings: Sequence[dict[str, str]]) -> list[str]:

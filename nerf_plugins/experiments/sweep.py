@@ -21,6 +21,7 @@ from nerf_plugins.experiments.planned_runs import Run, plan
 from nerf_plugins.experiments.recipe import Recipe, read_recipe
 from nerf_plugins.experiments.sweep_options import SweepOptions
 from nerf_plugins.experiments.workers import Job, LocalWorkers, RayWorkers, Workers
+from nerf_plugins.new_files import make_folder
 
 POLL_SECONDS = 0.5
 
@@ -169,7 +170,7 @@ def sweep(options: SweepOptions, console: Console | None = None) -> tuple[Path, 
     except InputError as e:
         raise InputError(f"recipe {options.recipe}: {e}") from e
     state = Sweep(recipe, runs, console)
-    state.folder.mkdir(parents=True, exist_ok=True)
+    make_folder(state.folder, "output_dir or name in the recipe")
     if not options.dry_run:
         with ExitStack() as stack:
             stack.enter_context(_only_one(state.folder))

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from nerfstudio.utils.eval_utils import eval_setup
 from nerfstudio.utils.rich_utils import CONSOLE
 from rich.progress import track
 
@@ -26,7 +25,7 @@ from nerf_plugins.export.mesh import (
 )
 from nerf_plugins.export.options import MeshOptions
 from nerf_plugins.new_files import check_free
-from nerf_plugins.runs import read_config, require_checkpoint
+from nerf_plugins.runs import load_pipeline, read_config, require_checkpoint
 from nerf_plugins.spaces import NDCSpace
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def export_mesh(options: MeshOptions) -> list[Path]:
     paths = [folder / f"mesh.{ending}" for ending in dict.fromkeys(options.formats)]
     for path in paths:
         check_free(path, "--output-dir")
-    _, pipeline, _, _ = eval_setup(options.load_config, test_mode="inference")
+    _, pipeline = load_pipeline(options.load_config, "inference")
     mesh = mesh_of(pipeline.model, pipeline.datamanager, options)
     for path in paths:
         write_mesh(mesh, path)

@@ -28,14 +28,13 @@ def lpips_model() -> nn.Module | None:
 
 
 def image_metrics(image: Float[Tensor, "h w 3"], rgb: Float[Tensor, "h w 3"]) -> dict[str, float]:
-    """PSNR, SSIM and, where its weights are there and the image is large enough, LPIPS."""
+    """PSNR and, where the image is large enough, SSIM (its window goes 5 pixels over the edge, mirrored) and LPIPS, with its weights."""
     from torchmetrics.functional.image import structural_similarity_index_measure
 
     batch = [x.moveaxis(-1, 0)[None].clamp(0.0, 1.0) for x in (image, rgb)]
-    metrics = {
-        "psnr": float(psnr(*batch)),
-        "ssim": float(structural_similarity_index_measure(batch[1], batch[0], data_range=1.0)),  # type: ignore[arg-type]
-    }
+    metrics = {"psnr": float(psnr(*batch))}
+    if min(image.shape[:2]) > 5:
+        metrics["ssim"] = float(structural_similarity_index_measure(batch[1], batch[0], data_range=1.0))  # type: ignore[arg-type]
     lpips = lpips_model() if min(image.shape[:2]) >= 32 else None
     if lpips is not None:
         metrics["lpips"] = float(lpips.to(image.device)(batch[1], batch[0]))

@@ -1,6 +1,7 @@
 """Tables over runs: against nerfstudio's own evaluation, and by hand."""
 
 import csv
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,8 +17,9 @@ from PIL import Image
 
 from nerf_plugins import cli
 from nerf_plugins.experiments.config_options import with_option
-from nerf_plugins.experiments.evaluation import Evaluation, write_comparison
-from nerf_plugins.experiments.plots import lines_over
+from nerf_plugins.experiments.evaluation import Evaluation, picture_folders, write_comparison
+from nerf_plugins.experiments.found_runs import FoundRun
+from nerf_plugins.experiments.plots import lines_over, plot_psnr
 from nerf_plugins.experiments.settings import name_settings, settings_of
 from nerf_plugins.experiments.tables import group_by_setting, markdown
 from nerf_plugins.methods import neus_hash_custom
@@ -125,6 +127,22 @@ def test_a_run_at_fault_does_not_cost_the_others(sweep: Path, tmp_path: Path, ca
     assert {row["run"] for row in read(tmp_path / "out/metrics.csv")} == {f"tiny/nerf-hash-custom/{good.name}"}
 
 
+def test_a_copied_run_is_evaluated_where_it_lies(sweep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run = next((sweep / "tiny/nerf-hash-custom").glob("frames2-seed0-*"))
+    other = next((sweep / "tiny/nerf-hash-custom").glob("frames2-seed1-*"))
+    copied = tmp_path / "sp äce"
+    (copied / "nerfstudio_models").mkdir(parents=True)
+    name = "nerfstudio_models/step-000000009.ckpt"
+    shutil.copy(run / "config.yml", copied)
+    shutil.copy(other / name, copied / name)  # other weights than those where the run was trained
+    monkeypatch.chdir(tmp_path)
+    assert call(copied, other, "--output-dir", "out", "--pictures", 0) == 0
+    means = [row for row in read(tmp_path / "out/metrics.csv") if row["image"] == "mean"]
+    assert [(row["setting"], row["steps"]) for row in means] == [("nerf-hash-custom", n) for n in ("10", "10", "40")]
+    assert [row["psnr"] for row in means[:1]] == [row["psnr"] for row in means[1:2]]
+    assert Path(means[0]["checkpoint"]) == copied / name
+
+
 def test_what_is_wrong_is_one_line(sweep: Path, table: Path, tmp_path: Path, capsys):
     begun, run = sweep / "tiny/nerf-hash-custom/begun", next((sweep / "tiny/nerf-hash-custom").glob("frames2-*"))
     (tmp_path / "bad.yml").write_text("a: 1")
@@ -136,6 +154,8 @@ def test_what_is_wrong_is_one_line(sweep: Path, table: Path, tmp_path: Path, cap
         ([tmp_path / "bad.yml"], "no method that is installed"),
         ([run, "--pictures", -1], "--pictures -1"),
         ([run, "--output-dir", table], "exists and is not overwritten"),
+        ([run, "--output-dir", tmp_path / "bad.yml"], "cannot be written to"),
+        ([run, "--output-dir", tmp_path / "bad.yml/out"], "cannot be written to"),
         ([], "no run is given"),
     ]:
         (tmp_path / "empty").mkdir(exist_ok=True)
@@ -165,6 +185,22 @@ def test_runs_that_differ_in_the_seed_have_one_setting():
     ]
 
 
+def test_copies_of_one_split_file_are_one_setting(tmp_path: Path):
+    def settings(name: str, text: str) -> dict[str, str]:
+        (tmp_path / name).write_text(text)
+        return settings_of(config_of(pipeline__datamanager__subset__split_file=str(tmp_path / name)))
+
+    first = settings("a.json", '{"train": [1, 2]}')
+    assert first == settings("b.json", '{"train": [1, 2]}')
+    assert first != settings("c.json", '{"train": [1, 3]}')
+
+
+def test_runs_of_one_name_have_pictures_of_their_own():
+    places = ["x/e/m/t", "y/e/m/t", "x/e/m/u"]
+    runs = [FoundRun(Path(place) / "config.yml", None, (1,)) for place in places]
+    assert picture_folders(runs) == ["e_m_t-1", "e_m_t-2", "e_m_u"]
+
+
 def evaluation(psnrs: list[float], images: int, steps: int, seed: int) -> Evaluation:
     run = SimpleNamespace(config=SimpleNamespace(machine=SimpleNamespace(seed=seed)))
     scores = {f"r_{i}": {"psnr": psnr} for i, psnr in enumerate(psnrs)}
@@ -186,6 +222,17 @@ def test_the_spread_over_seeds_by_hand():
     text = markdown(settings, evaluations, ["m"] * 3)
     assert "| m | 4 | 10 | 2 | 23.00 ± 2.83 | 15.0 ± 7.1 |" in text
     assert "| m | 4 | 10 | 2 | r_1 | 26.00 |" in text
+
+
+def test_long_names_do_not_cover_the_plot(tmp_path: Path):
+    evaluations = [evaluation([20.0 + n], 4, n, 1) for n in (1, 2)]
+    settings = group_by_setting(evaluations, ["method " + "option=value " * 30] * 2)
+    (path,) = plot_psnr(settings, tmp_path)
+    dark = np.asarray(Image.open(path).convert("L"))[:480, 120:] < 100
+    assert (
+        dark[:, -40:].sum() > 400
+    )  # the frame's right side, which a legend in the plot would push out of the picture or cover
+    assert dark[470].mean() < 0.2
 
 
 def test_a_comparison_has_the_error_where_it_is(tmp_path: Path):

@@ -9,6 +9,8 @@ import yaml
 from nerf_plugins.errors import InputError
 from nerf_plugins.experiments.planned_runs import plan
 from nerf_plugins.experiments.recipe import read_recipe
+from nerf_plugins.experiments.sweep import sweep
+from nerf_plugins.experiments.sweep_options import SweepOptions
 
 GOOD = {"methods": ["nerf-hash-custom"], "steps": [10, 20], "dataparser": "demo-data"}
 
@@ -49,6 +51,13 @@ def runs(folder: Path, **changes):
         ({"grid": {"optimizers.field.optimizer.lr": [1]}}, ["optimizers.field", "optimizers.fields"]),
         ({"methods": ["nerf-hash-custom+model.fieldd.x=1"]}, ["model.fieldd", "model.field"]),
         ({"methods": ["nerfacto"], "frames": [2]}, ["frames", "nerfacto"]),
+        ({"grid": {"machine.seed": [1, 2]}}, ["machine.seed", "seeds"]),
+        ({"grid": {"pipeline.datamanager.subset.n-images": [2, 3]}}, ["n_images", "frames"]),
+        ({"grid": {"steps-per-save": [6, 7]}, "options": {"steps_per_save": 5}}, ["steps_per_save", "twice"]),
+        ({"grid": {"steps-per-save": [6], "steps_per_save": [7]}}, ["steps_per_save", "twice"]),
+        ({"dataparser_options": ["num-train=9", "num_train=8"]}, ["num_train", "twice"]),
+        ({"name": ".."}, ["name", "'..'"]),
+        ({"name": "a/b"}, ["name", "'a/b'"]),
     ],
 )
 def test_what_is_wrong_is_named_in_one_line(tmp_path, changes, words):
@@ -81,6 +90,29 @@ def test_a_folders_name_follows_the_settings_but_not_the_steps(tmp_path):
     assert runs(tmp_path, steps=[10, 20, 30])[0].label == label
     assert runs(tmp_path, options={"steps_per_save": 7})[0].label != label
     assert runs(tmp_path, dataparser_options=["resolution=16"])[0].label != label
+
+
+def test_a_key_that_is_there_twice(tmp_path):
+    path = write(tmp_path)
+    path.write_text(
+        path.read_text() + "grid: &lr {optimizers.fields.optimizer.lr: [0.1]}\noptions: {<<: {steps_per_save: 5}}\n"
+    )
+    assert read_recipe(path).options == {"steps_per_save": 5}
+    path.write_text(path.read_text() + "seeds: [1]\nseeds: [2]\n")
+    with pytest.raises(InputError, match="'seeds' is there twice"):
+        read_recipe(path)
+
+
+def test_a_path_may_hold_spaces(tmp_path):
+    run = runs(tmp_path, options={"pipeline.datamanager.subset.split-file": "sp ace/split ü.json"})[0]
+    assert run.config.pipeline.datamanager.subset.split_file == Path("sp ace/split ü.json")
+
+
+def test_an_output_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    for changes in ({"output_dir": str(tmp_path / "file")}, {"name": "x" * 300}):
+        with pytest.raises(InputError, match=r"cannot be written to .*give another output_dir"):
+            sweep(SweepOptions(write(tmp_path, **changes), dry_run=True))
 
 
 def checkpoint(run, steps: int) -> None:

@@ -72,6 +72,16 @@ def test_a_density_becomes_a_mesh_in_world_units(untrained, capsys):
         np.testing.assert_allclose(mesh.triangles, 250.0 * scene[faces] + SCALE[:3, 3], atol=1e-3)
 
 
+@pytest.mark.usefixtures("without_type_checker")
+def test_a_run_that_was_moved(tmp_path, monkeypatch, capsys):
+    config, _ = write_run(tmp_path)
+    config.parent.rename(tmp_path / "moved")
+    monkeypatch.chdir(tmp_path)
+    assert run("--load-config", "moved/config.yml", "--resolution", "8", "--formats", "ply") == 0
+    assert (tmp_path / "moved/mesh/mesh.ply").is_file()
+    assert not config.parent.exists()
+
+
 def test_nothing_is_overwritten(untrained, tmp_path, capsys):
     config, _ = untrained
     (tmp_path / "mesh.obj").write_text("mine")

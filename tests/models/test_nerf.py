@@ -6,6 +6,7 @@ from nerfstudio.model_components.renderers import background_color_override_cont
 
 from nerf_plugins.errors import InputError
 from nerf_plugins.fields.nerf_mlp import NeRFMLPConfig
+from nerf_plugins.models.metrics import image_metrics
 from nerf_plugins.models.nerf import NerfModel, NerfModelConfig
 from nerf_plugins.models.render import render_samples, render_samples_in_rounds
 from nerf_plugins.samplers.occupancy import OccupancySamplerConfig
@@ -173,6 +174,12 @@ def test_a_camera_is_rendered_in_chunks_that_do_not_matter():
     assert whole["rgb"].shape == (12, 16, 3)
     for name in whole:
         assert torch.allclose(whole[name], pieces[name], atol=1e-5)
+
+
+@pytest.mark.parametrize(("height", "names"), [(5, {"psnr"}), (6, {"psnr", "ssim"})])
+def test_image_metrics_of_images_that_are_smaller_than_a_window(height: int, names: set[str]):
+    image = torch.rand(height, 30, 3)
+    assert set(image_metrics(image, image)) == names
 
 
 def test_image_metrics_without_lpips(monkeypatch: pytest.MonkeyPatch):
