@@ -19,6 +19,9 @@ SdfFn = Callable[[Float[Tensor, "n 3"]], Float[Tensor, "n"]]
 SURFACE_MARCH_ROOM = 2
 """On CUDA the march to the surface has room for this many times the samples of a batch; its steps see the distance only."""
 
+# Sharper than this over a step of the march, a surface would draw all samples of a ray into one step: what is wrong beside it would
+# never be seen, and a training that goes on loses the surface.
+_SHARPEST_OVER_STEP = 4.0
 # A section between two samples is never longer than this many steps of the march: what lies between may be unoccupied.
 _LONGEST_SECTION = 2.0
 
@@ -116,15 +119,15 @@ class SurfaceSamplerConfig:
     """The march that looks for the surface; its samples see the distance only."""
     n_samples: int = 16
     """Samples of a ray that meets an occupied cell."""
-    max_inv_s: float = 1024.0
-    """Samples are spread as if the surface were no sharper than this."""
+    max_inv_s: float | None = None
+    """Samples are spread as if the surface were no sharper than this. None: 4 over the length of a step of the march."""
     explore: float = 0.1
     """Share of the training rays without an occupied cell that are sampled evenly all the same, so that a missing part can form."""
 
     def __post_init__(self) -> None:
         if self.n_samples < 2:
             raise InputError(f"surface sampler: n_samples must be >= 2, got {self.n_samples}")
-        if not self.max_inv_s > 0:
+        if self.max_inv_s is not None and not self.max_inv_s > 0:
             raise InputError(f"surface sampler: max_inv_s must be > 0, got {self.max_inv_s}")
         if not 0 <= self.explore <= 1:
             raise InputError(f"surface sampler: explore must be in [0, 1], got {self.explore}")
@@ -168,7 +171,8 @@ class SurfaceSampler(nn.Module):
         else:
             steps = self.march.march_for_render(rays, opacity_threshold=opacity_threshold)
         self.num_march_steps = steps.packed_info[:, 1]
-        depths = self._optical_depths(rays, steps, sdf_fn, inv_s.clamp(max=self.config.max_inv_s))
+        sharpest = self.config.max_inv_s or _SHARPEST_OVER_STEP / self.march.step_size
+        depths = self._optical_depths(rays, steps, sdf_fn, inv_s.clamp(max=sharpest))
         u = self._quantiles(len(rays.origins), depths.device, stratified)
         t = sample_pdf(steps.t_starts, steps.t_ends, section_weights(steps, depths), steps.packed_info, u)
         # Sections end where the march may have left the occupied cells; the first one begins there.
