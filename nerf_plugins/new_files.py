@@ -1,11 +1,14 @@
-"""Files that are written whole or not at all, and never over others."""
+"""Files that are written whole or not at all, and never over others but tables that are brought up to date."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import csv
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 from uuid import uuid4
 
 from nerf_plugins.errors import InputError
@@ -57,3 +60,19 @@ def new_file(path: Path, option: str) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             part.unlink()
+
+
+def update_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes a table in the place of its earlier state; the file is whole at any time.
+
+    Args:
+        path: of the file.
+        columns: in their order; a row may lack some.
+        rows: by the columns' names.
+    """
+    part = path.with_suffix(".part")
+    with part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(columns))
+        writer.writeheader()
+        writer.writerows(rows)
+    os.replace(part, path)

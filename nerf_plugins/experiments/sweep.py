@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import fcntl
 import os
 import time
@@ -21,7 +20,7 @@ from nerf_plugins.experiments.planned_runs import Run, plan
 from nerf_plugins.experiments.recipe import Recipe, read_recipe
 from nerf_plugins.experiments.sweep_options import SweepOptions
 from nerf_plugins.experiments.workers import Job, LocalWorkers, RayWorkers, Workers
-from nerf_plugins.new_files import make_folder
+from nerf_plugins.new_files import make_folder, update_csv
 
 POLL_SECONDS = 0.5
 
@@ -110,12 +109,7 @@ class Sweep:
     def write_csv(self) -> Path:
         """Writes the rows beside the runs; the file is whole at any time."""
         rows, path = self.rows(), self.folder / "sweep.csv"
-        part = path.with_suffix(".part")
-        with part.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
-        os.replace(part, path)
+        update_csv(path, list(rows[0]), rows)
         return path
 
     def table(self) -> Table:

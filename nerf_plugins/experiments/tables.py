@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nerf_plugins.experiments.evaluation import Evaluation
+from nerf_plugins.new_files import update_csv
 
 COLUMNS = {
     "psnr": ".2f",
@@ -77,12 +76,7 @@ def csv_rows(evaluations: Sequence[Evaluation], names: Sequence[str]) -> list[di
 def write_csv(rows: Sequence[dict[str, Any]], path: Path) -> None:
     """Writes the rows under the columns of them all; the file is whole at any time."""
     columns = list(dict.fromkeys(key for row in rows for key in row if key != "checkpoint"))
-    part = path.with_suffix(".part")
-    with part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [*columns, "checkpoint"])
-        writer.writeheader()
-        writer.writerows(rows)
-    os.replace(part, path)
+    update_csv(path, [*columns, "checkpoint"], rows)
 
 
 def markdown(settings: Sequence[Setting], evaluations: Sequence[Evaluation], names: Sequence[str]) -> str:
