@@ -11,7 +11,7 @@ from nerf_plugins.data.datamanager import NerfDataManagerConfig
 from nerf_plugins.data.pixel_sampler import CentreCropPixelSamplerConfig
 from nerf_plugins.engine.optimizers import FusedAdamOptimizerConfig
 from nerf_plugins.engine.pipeline import NerfPipelineConfig
-from nerf_plugins.engine.schedulers import WarmupExponentialSchedulerConfig
+from nerf_plugins.engine.schedulers import RisingSchedulerConfig, WarmupExponentialSchedulerConfig
 from nerf_plugins.engine.trainer import NerfTrainerConfig, default_device
 from nerf_plugins.fields.hash_encoding import HashEncodingConfig
 from nerf_plugins.fields.nerf_hash import NeRFHashConfig
@@ -33,28 +33,29 @@ def _method(
     model: ModelConfig,
     optimizer: OptimizerConfig,
     scheduler: WarmupExponentialSchedulerConfig,
+    steps: int,
     description: str,
     crop_steps: int = 0,
-    variance_lr: float | None = None,
+    has_variance: bool = False,
 ) -> MethodSpecification:
-    """A method whose training lasts as long as its learning rate falls.
+    """A method whose schedules are as long as its training.
 
     Args:
         name: for ns-train.
         model: its configuration.
         optimizer: of all parameters.
         scheduler: of the learning rate.
+        steps: of the training, unless the user says otherwise.
         description: for ns-train's help.
         crop_steps: steps in which only the centre of the images is seen.
-        variance_lr: learning rate that the parameter group "variance" reaches at the end, where the model has one.
+        has_variance: whether the model has the parameter group "variance".
     """
     optimizers = {"fields": {"optimizer": optimizer, "scheduler": scheduler}}
-    cameras = WarmupExponentialSchedulerConfig(warmup_steps=1, lr_final=1e-4, max_steps=scheduler.max_steps)
+    cameras = WarmupExponentialSchedulerConfig(warmup_steps=1, lr_final=1e-4)
     optimizers["camera_opt"] = {"optimizer": AdamOptimizerConfig(lr=1e-3, eps=1e-15), "scheduler": cameras}
-    if variance_lr is not None:
-        # Rises all along: once the surface is sharp, only what is near it is learnt, so the shape has to come first.
-        rising = WarmupExponentialSchedulerConfig(warmup_steps=scheduler.max_steps, lr_final=variance_lr, max_steps=1)
-        optimizers["variance"] = {"optimizer": AdamOptimizerConfig(lr=variance_lr, eps=1e-8), "scheduler": rising}
+    if has_variance:
+        # Once the surface is sharp, only what is near it is learnt, so the shape has to come first.
+        optimizers["variance"] = {"optimizer": AdamOptimizerConfig(eps=1e-8), "scheduler": RisingSchedulerConfig()}
     return MethodSpecification(
         config=NerfTrainerConfig(
             method_name=name,
@@ -63,7 +64,7 @@ def _method(
             steps_per_eval_image=1000,
             steps_per_eval_all_images=1_000_000,
             steps_per_save=1000,
-            max_num_iterations=scheduler.max_steps,
+            max_num_iterations=steps,
             pipeline=NerfPipelineConfig(
                 datamanager=NerfDataManagerConfig(
                     train_num_rays_per_batch=512,
@@ -119,7 +120,8 @@ vanilla_nerf_custom = _method(
     "vanilla-nerf-custom",
     NerfModelConfig(occupancy=_NERF_OCCUPANCY),
     AdamOptimizerConfig(lr=1e-3, eps=1e-8),
-    WarmupExponentialSchedulerConfig(warmup_steps=250, lr_final=1e-4, max_steps=10_000),
+    WarmupExponentialSchedulerConfig(warmup_steps=250, lr_final=1e-4),
+    10_000,
     "Vanilla NeRF (8x256 MLP), marched through an occupancy grid by Warp kernels; on CUDA and CPU, no compiler.",
     crop_steps=500,  # the others do not take the whole scene for background
 )
@@ -128,16 +130,18 @@ neus_custom = _method(
     "neus-custom",
     NeuSModelConfig(surface=SurfaceSamplerConfig(occupancy=_NEUS_OCCUPANCY)),
     AdamOptimizerConfig(lr=5e-4, eps=1e-8),
-    WarmupExponentialSchedulerConfig(warmup_steps=250, lr_final=5e-5, max_steps=10_000),
+    WarmupExponentialSchedulerConfig(warmup_steps=250, lr_final=5e-5),
+    10_000,
     "NeuS (8x256 MLP) with or without masks, sampled at the surface by marching an occupancy grid; on CUDA and CPU, no compiler.",
-    variance_lr=1.5e-4,
+    has_variance=True,
 )
 
 nerf_hash_custom = _method(
     "nerf-hash-custom",
     NerfModelConfig(occupancy=_NERF_HASH_OCCUPANCY, field=NeRFHashConfig(encoding=_ENCODING)),
     _HASH_ADAM,
-    WarmupExponentialSchedulerConfig(warmup_steps=50, lr_final=1e-3, max_steps=5_000),
+    WarmupExponentialSchedulerConfig(warmup_steps=50, lr_final=1e-3),
+    5_000,
     "NeRF on a multiresolution hash encoding in Warp: the fast one; on CUDA and CPU, no compiler.",
 )
 
@@ -147,7 +151,8 @@ neus_hash_custom = _method(
         surface=SurfaceSamplerConfig(occupancy=_NEUS_HASH_OCCUPANCY), field=NeuSHashConfig(encoding=_ENCODING)
     ),
     _HASH_ADAM,
-    WarmupExponentialSchedulerConfig(warmup_steps=100, lr_final=5e-4, max_steps=5_000),
+    WarmupExponentialSchedulerConfig(warmup_steps=100, lr_final=5e-4),
+    5_000,
     "NeuS on a multiresolution hash encoding in Warp: the fast one; on CUDA and CPU, no compiler.",
-    variance_lr=3e-4,
+    has_variance=True,
 )

@@ -1,4 +1,4 @@
-"""Learning rate schedules whose state is made of Python numbers only, so that checkpoints load with ``weights_only``."""
+"""Learning rate schedules as long as the training; their state is Python numbers only, so checkpoints load with ``weights_only``."""
 
 from __future__ import annotations
 
@@ -9,9 +9,32 @@ from nerfstudio.engine.schedulers import Scheduler, SchedulerConfig
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from nerf_plugins.errors import InputError
+
 
 @dataclass
-class WarmupExponentialSchedulerConfig(SchedulerConfig):
+class TrainingLengthSchedulerConfig(SchedulerConfig):
+    """A schedule over the whole training."""
+
+    max_steps: int | None = None
+    """Step at which the schedule ends; the rate stays as it is from there on.
+    None: the training's last step, which follows --max-num-iterations."""
+
+    def __post_init__(self) -> None:
+        if self.max_steps is not None and self.max_steps < 1:
+            raise InputError(
+                f"scheduler: max_steps must be >= 1, or None for the training's length, got {self.max_steps}"
+            )
+
+    @property
+    def length(self) -> int:
+        """``max_steps``, which the trainer has set by the time a schedule is asked for its rate."""
+        assert self.max_steps is not None, "the trainer sets max_steps to the training's length"
+        return self.max_steps
+
+
+@dataclass
+class WarmupExponentialSchedulerConfig(TrainingLengthSchedulerConfig):
     """Linear warm-up, then exponential decay."""
 
     _target: type = field(default_factory=lambda: WarmupExponentialScheduler, kw_only=True)
@@ -20,8 +43,6 @@ class WarmupExponentialSchedulerConfig(SchedulerConfig):
     """Steps over which the rate grows from 0."""
     lr_final: float = 5e-5
     """Rate at ``max_steps`` and after."""
-    max_steps: int = 20000
-    """Step at which ``lr_final`` is reached."""
 
 
 class WarmupExponentialScheduler(Scheduler):
@@ -34,7 +55,32 @@ class WarmupExponentialScheduler(Scheduler):
         config, log_ratio = self.config, math.log(self.config.lr_final / lr_init)
 
         def factor(step: int) -> float:
-            decay = math.exp(log_ratio * min(step / max(config.max_steps, 1), 1.0))
+            decay = math.exp(log_ratio * min(step / config.length, 1.0))
             return decay * min((step + 1) / max(config.warmup_steps, 1), 1.0)
+
+        return LambdaLR(optimizer, lr_lambda=factor)
+
+
+@dataclass
+class RisingSchedulerConfig(TrainingLengthSchedulerConfig):
+    """A rate that rises linearly from 0, for what has to come last. The optimiser's own lr does not matter."""
+
+    _target: type = field(default_factory=lambda: RisingScheduler, kw_only=True)
+    """target class to instantiate"""
+    reach: float = 0.75
+    """Sum of the rates: as far as Adam, whose steps are at most about the rate, can carry a parameter over the training."""
+
+
+class RisingScheduler(Scheduler):
+    r"""lr(step) = :math:`2\,\text{reach} \cdot \min(step+1, max\_steps) / max\_steps^2`."""
+
+    config: RisingSchedulerConfig
+
+    def get_scheduler(self, optimizer: Optimizer, lr_init: float) -> LambdaLR:
+        """The schedule for an optimizer, whatever its ``lr_init`` > 0."""
+        config = self.config
+
+        def factor(step: int) -> float:
+            return 2.0 * config.reach * min(step + 1, config.length) / config.length**2 / lr_init
 
         return LambdaLR(optimizer, lr_lambda=factor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import zipfile
+from copy import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,6 +22,7 @@ from nerf_plugins.data.subset import read_split_file
 from nerf_plugins.engine.finetuning import load_optimizer
 from nerf_plugins.engine.freezing import freeze
 from nerf_plugins.engine.pipeline import NerfPipeline, NerfPipelineConfig, one_line_errors
+from nerf_plugins.engine.schedulers import TrainingLengthSchedulerConfig
 from nerf_plugins.errors import InputError
 
 
@@ -84,6 +86,8 @@ class NerfTrainer(Trainer):
 
     config: NerfTrainerConfig
     pipeline: NerfPipeline
+    _following: list[TrainingLengthSchedulerConfig]
+    """Schedules that end with the training."""
 
     def setup_optimizers(self) -> Optimizers:
         """nerfstudio's optimisers, after what is to be frozen has been."""
@@ -91,7 +95,24 @@ class NerfTrainer(Trainer):
             with one_line_errors():
                 groups = self.pipeline.get_param_groups()
                 CONSOLE.print(freeze(self.pipeline.model, groups, self.config.freeze))
+        self._follow_training_length()
         return super().setup_optimizers()
+
+    def _follow_training_length(self) -> None:
+        """Lets the schedules that name no last step end with the training; in copies, since a configuration may be used again."""
+        self._following, optimizers = [], {}
+        for name, group in self.config.optimizers.items():
+            scheduler = group["scheduler"]
+            if isinstance(scheduler, TrainingLengthSchedulerConfig) and scheduler.max_steps is None:
+                scheduler = copy(scheduler)
+                self._following.append(scheduler)
+            optimizers[name] = group | {"scheduler": scheduler}
+        self.config = replace(self.config, optimizers=optimizers)
+        self._set_training_length()
+
+    def _set_training_length(self) -> None:
+        for scheduler in self._following:
+            scheduler.max_steps = max(self._start_step + self.config.max_num_iterations, 1)
 
     def setup(self, test_mode: Literal["test", "val", "inference"] = "val") -> None:
         """nerfstudio's set-up; the listed checkpoints are saved when all else has been done in their step."""
@@ -133,6 +154,7 @@ class NerfTrainer(Trainer):
             self.pipeline.restart_steps(loaded["step"])
         else:
             self._start_step = loaded["step"] + 1
+            self._set_training_length()
             self._load_optimizers(loaded)
         CONSOLE.print(f"Loaded {path}; training goes on with step {self._start_step}.")
 

@@ -6,7 +6,11 @@ import torch
 from nerfstudio.engine.trainer import Trainer
 
 from nerf_plugins.engine.pipeline import NerfPipeline, NerfPipelineConfig, one_line_errors
-from nerf_plugins.engine.schedulers import WarmupExponentialSchedulerConfig
+from nerf_plugins.engine.schedulers import (
+    RisingSchedulerConfig,
+    TrainingLengthSchedulerConfig,
+    WarmupExponentialSchedulerConfig,
+)
 from nerf_plugins.engine.trainer import NerfTrainer, NerfTrainerConfig, check_checkpoint_file
 from nerf_plugins.errors import InputError
 
@@ -169,6 +173,31 @@ def test_schedule_by_hand_and_its_state_is_plain():
     assert rates[100] == rates[150] == pytest.approx(1e-4)
     state = [optimizer.state_dict()["param_groups"][0]["lr"], *scheduler.state_dict()["_last_lr"]]
     assert all(type(value) is float for value in state)
+
+
+def rates_of(config: TrainingLengthSchedulerConfig, lr: float, steps: int) -> list[float]:
+    """The rate of each step."""
+    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.ones(1))], lr=lr)
+    scheduler, rates = config.setup().get_scheduler(optimizer, lr), []
+    for _ in range(steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return rates
+
+
+@pytest.mark.parametrize("lr", [1.0, 5e-4])
+def test_a_rising_rate_carries_as_far_however_long_the_training(lr: float):
+    short, long = (rates_of(RisingSchedulerConfig(reach=0.75, max_steps=n), lr, n + 2) for n in (10, 1000))
+    assert short[:10] == pytest.approx([0.015 * k for k in range(1, 11)])  # 2 * 0.75 / 10**2 = 0.015
+    assert short[10] == short[11] == short[9]
+    assert sum(long[:1000]) == pytest.approx(0.75, rel=2e-3)
+
+
+@pytest.mark.parametrize("max_steps", [0, -3])
+def test_a_schedule_of_no_steps_is_refused(max_steps: int):
+    with pytest.raises(InputError, match=f"max_steps must be >= 1.*got {max_steps}"):
+        RisingSchedulerConfig(max_steps=max_steps)
 
 
 def test_the_trainer_is_nerfstudios():

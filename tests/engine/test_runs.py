@@ -94,6 +94,24 @@ def test_the_run_keeps_its_lists(workspace: Path, first: NerfTrainer):
     assert len(pipeline.datamanager.fixed_indices_eval_dataloader) == 1
 
 
+def last_rate(trainer: NerfTrainer) -> float:
+    return trainer.optimizers.schedulers["fields"].get_last_lr()[0]
+
+
+def test_the_rate_ends_with_the_training_however_long_it_is(workspace: Path, first: NerfTrainer):
+    lr, lr_final = 1e-2, 1e-3
+    config = make_config(workspace, "goes on", steps=40, subset=SubsetConfig(n_images=4), load_dir=first.checkpoint_dir)
+    resumed = set_up(config)
+    assert config.optimizers["fields"]["scheduler"].max_steps is None  # nor does config.yml say 60
+    schedule = resumed.optimizers.schedulers["fields"].lr_lambdas[0]
+    assert schedule(STEPS) * lr == pytest.approx(lr * (lr_final / lr) ** (STEPS / 60) * (STEPS + 1) / 50)
+    assert schedule(60) * lr == pytest.approx(lr_final)
+    assert last_rate(first) == pytest.approx(lr_final * (STEPS + 1) / 50)  # 50 steps of warm-up are more than its 20
+    fixed = make_config(workspace, "fixed", steps=40)
+    fixed.optimizers["fields"]["scheduler"].max_steps = 10
+    assert set_up(fixed).optimizers.schedulers["fields"].lr_lambdas[0](10) * lr == pytest.approx(lr_final * 11 / 50)
+
+
 def test_fine_tuning_the_colour_on_other_images(workspace: Path, first: NerfTrainer):
     options = {"load_dir": first.checkpoint_dir, "freeze": ("geometry",), "restart_steps": True, "steps": 5}
     subset = SubsetConfig(n_images=6, choice="first")
