@@ -23,7 +23,7 @@ begin=$SECONDS
 step "1/3 training: $STEPS steps, $RESOLUTION x $RESOLUTION pixels"
 ns-train "$method" --output-dir outputs --experiment-name demo --timestamp "$timestamp" --vis tensorboard \
   --max-num-iterations "$STEPS" --steps-per-eval-batch "$STEPS" --steps-per-eval-image "$STEPS" \
-  --optimizers.fields.scheduler.max-steps "$STEPS" --pipeline.model.occupancy.steps-per-diagonal "$SAMPLES" \
+  --pipeline.model.occupancy.steps-per-diagonal "$SAMPLES" \
   "$@" demo-data --resolution "$RESOLUTION" </dev/null
 
 step "2/3 evaluation on the test views"

@@ -20,6 +20,12 @@ def run(script: str, *arguments: str) -> str:
     return result.stdout
 
 
+def table_rows(output: str) -> dict[str, list[str]]:
+    """First cell -> the others, of the markdown table that is printed."""
+    cells = ([cell.strip() for cell in line.split("|")[1:-1]] for line in output.splitlines())
+    return {row[0]: row[1:] for row in cells if row}
+
+
 def test_bench_march():
     output = run("bench_march.py", "--rays=1000", "--resolution=32", "--step-size=0.05", "--repeats=2")
     assert "ours (Warp)" in output
@@ -28,12 +34,16 @@ def test_bench_march():
 
 def test_bench_encoding():
     output = run("bench_encoding.py", "--positions=512", "--log2-table-size=8", "--repeats=1")
-    rows = {
-        row[0]: row[1:] for row in ([c.strip() for c in line.split("|")[1:-1]] for line in output.splitlines()) if row
-    }
+    rows = table_rows(output)
     assert {"ours, fp32", "ours, fp16 table", "ours, bf16 table", "nerfstudio, torch"} <= set(rows)
     assert [cell.split()[1] for cell in rows["ours, fp32"]] == ["(1.00)"] * 4
     assert "nan" not in "".join(rows["ours, bf16 table"])
+
+
+def test_bench_layers():
+    rows = table_rows(run("bench_layers.py", "--rows=64", "--repeats=1"))
+    assert [cell.split()[1] for cell in rows["ours, torch"]] == ["(1.00)"] * 2
+    assert len(rows["Warp tiles, fp32"]) == 2  # the script compares what they compute
 
 
 @pytest.fixture
