@@ -1,9 +1,13 @@
 """The hash encoding on CUDA: as on the CPU, without host sync, and as tiny-cuda-nn's where that is installed."""
 
+import copy
+
 import pytest
 import torch
 
+from nerf_plugins.fields.graphed import GraphedField
 from nerf_plugins.fields.hash_encoding import HashEncoding, HashEncodingConfig
+from nerf_plugins.fields.nerf_hash import NeRFHash, NeRFHashConfig
 from nerf_plugins.ops import HashLevels, hash_encode, hash_levels
 
 from .test_ops_cuda import no_host_sync
@@ -104,6 +108,23 @@ def test_a_step_has_no_host_sync(generator, precision):
     with no_host_sync():
         step()
     assert encoding.table.grad.isfinite().all()
+
+
+def test_a_replayed_field_has_the_same_values_and_gradients(generator):
+    eager = NeRFHash(NeRFHashConfig(encoding=HashEncodingConfig(*SHAPE))).cuda()
+    replayed = GraphedField(copy.deepcopy(eager))
+    for _ in range(3):  # the first call records
+        positions = (torch.rand(4096, 3, generator=generator) * 2 - 1).cuda()
+        directions = torch.nn.functional.normalize(torch.randn(4096, 3, generator=generator), dim=-1).cuda()
+        results = []
+        for call, field in ((eager, eager), (replayed, replayed.field)):
+            field.zero_grad()
+            x = positions.clone().requires_grad_()
+            densities, colors = call(x, directions)
+            (densities.square().mean() + colors.square().mean()).backward()
+            results.append([densities, colors, x.grad, *[p.grad for p in field.parameters()]])
+        for expected, got in zip(*results, strict=True):
+            torch.testing.assert_close(got, expected, rtol=2e-2, atol=2e-2 * float(expected.abs().max()))
 
 
 @pytest.mark.parametrize("interpolation", ["linear", "smoothstep"])

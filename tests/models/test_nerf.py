@@ -248,3 +248,10 @@ def test_state_dict_holds_the_grid():
 def test_bad_options_are_named(options: dict, name: str):
     with pytest.raises(InputError, match=name):
         NerfModelConfig(**options)
+
+
+def test_a_field_that_is_to_be_replayed_is_stored_once_and_is_itself_on_the_cpu():
+    plain, replayed = make_model(), make_model(cuda_graph=True)
+    assert plain.state_dict().keys() == replayed.state_dict().keys()
+    assert replayed.graphed_field is not None
+    assert replayed.graphed_field.field is replayed.field

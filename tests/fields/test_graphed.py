@@ -1,0 +1,74 @@
+"""When a field's passes are recorded; what is recorded is compared on CUDA, in tests/gpu."""
+
+import pytest
+import torch
+from torch import nn
+
+from nerf_plugins.fields.graphed import GraphedField
+from nerf_plugins.fields.radiance import RadianceField
+
+
+class SaysCuda(torch.Tensor):
+    """A tensor on the CPU that says it were on CUDA."""
+
+    is_cuda = True
+
+
+class LinearField(RadianceField):
+    """The smallest field."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(6, 4)
+
+    def density(self, positions: torch.Tensor) -> torch.Tensor:
+        return self(positions, torch.zeros_like(positions))[0]
+
+    def forward(self, positions: torch.Tensor, directions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        result = self.layer(torch.cat([positions, directions], dim=-1)).sigmoid()
+        return result[:, 0], result[:, 1:]
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[int, ...], bool]]:
+    """(shape, requires_grad) of the positions of each recording; the recording itself is the module."""
+    calls = []
+
+    def record(module: nn.Module, examples: tuple[torch.Tensor, ...]) -> nn.Module:
+        assert not torch.is_autocast_cache_enabled()
+        assert all(x.is_leaf for x in examples)
+        calls.append((tuple(examples[0].shape), examples[0].requires_grad))
+        return module
+
+    monkeypatch.setattr(torch.cuda, "make_graphed_callables", record)
+    return calls
+
+
+@pytest.fixture
+def graphed() -> GraphedField:
+    return GraphedField(LinearField())
+
+
+def inputs(n: int, cuda: bool = True) -> tuple[torch.Tensor, torch.Tensor]:
+    positions, directions = torch.rand(n, 3), nn.functional.normalize(torch.rand(n, 3), dim=-1)
+    return (positions.as_subclass(SaysCuda), directions) if cuda else (positions, directions)
+
+
+@pytest.mark.filterwarnings("ignore:User provided device_type of 'cuda'")
+def test_a_number_of_samples_is_recorded_once(graphed: GraphedField, recorded: list):
+    for n in (8, 8, 16, 16, 8):
+        densities, colors = graphed(*inputs(n))
+        assert densities.shape == (n,)
+        assert colors.shape == (n, 3)
+    moving = inputs(8)
+    graphed(moving[0].requires_grad_(), moving[1])
+    assert recorded == [((8, 3), False), ((16, 3), False), ((8, 3), False), ((8, 3), True)]
+
+
+def test_pictures_grids_and_the_cpu_are_not_recorded(graphed: GraphedField, recorded: list):
+    graphed(*inputs(8, cuda=False))
+    with torch.no_grad():
+        graphed(*inputs(8))
+    graphed.field.eval()
+    graphed(*inputs(8))
+    assert recorded == []
