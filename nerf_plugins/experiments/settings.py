@@ -61,8 +61,15 @@ def name_settings(methods: Sequence[str], settings: Sequence[dict[str, str]]) ->
     names = []
     for method, options in zip(methods, settings):
         differing = sorted(n for (m, n), found in values.items() if m == method and len(found) > 1)
-        names.append(" ".join([method, *[f"{n.split('.')[-1]}={options.get(n, '-')}" for n in differing]]))
+        names.append(" ".join([method, *[f"{_ending(n, differing)}={options.get(n, '-')}" for n in differing]]))
     return names
+
+
+def _ending(name: str, names: Sequence[str]) -> str:
+    """As much of a dotted name's end as no other of the names has."""
+    parts = name.split(".")
+    endings = (".".join(parts[-n:]) for n in range(1, len(parts)))
+    return next((e for e in endings if sum(f".{other}".endswith(f".{e}") for other in names) == 1), name)
 
 
 def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -185,6 +185,13 @@ def test_runs_that_differ_in_the_seed_have_one_setting():
     ]
 
 
+def test_options_of_one_name_are_told_apart():
+    settings = [
+        {"a.fields.lr": x, "b.fields.lr": "0", "b.variance.lr": y, "lr": x} for x, y in (("1", "1"), ("2", "2"))
+    ]
+    assert name_settings(["m", "m"], settings)[1] == "m fields.lr=2 variance.lr=2 lr=2"
+
+
 def test_copies_of_one_split_file_are_one_setting(tmp_path: Path):
     def settings(name: str, text: str) -> dict[str, str]:
         (tmp_path / name).write_text(text)
