@@ -70,7 +70,7 @@ def load_pipeline(
     """
 
     def update(config: TrainerConfig) -> TrainerConfig:
-        config.load_step = config.load_step if step is None else step
+        config.load_step = step  # not the one that the run's own training began with
         return beside(config, load_config)
 
     config, pipeline, _, _ = eval_setup(load_config, test_mode=test_mode, update_config_callback=update)

@@ -68,7 +68,7 @@ class RisingSchedulerConfig(TrainingLengthSchedulerConfig):
     _target: type = field(default_factory=lambda: RisingScheduler, kw_only=True)
     """target class to instantiate"""
     reach: float = 0.75
-    """Sum of the rates: as far as Adam, whose steps are at most about the rate, can carry a parameter over the training."""
+    """Sum of the rates over a training from its beginning: as far as Adam can carry a parameter, since its steps are about the rate."""
 
 
 class RisingScheduler(Scheduler):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import zipfile
-from copy import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -46,7 +45,14 @@ class NerfTrainerConfig(TrainerConfig):
         """Saves the configuration as nerfstudio does, and with it a copy of the split file: the run's choice stays what it is."""
         with one_line_errors():
             self._keep_split_file()
+        self._name_checkpoint()
         super().save_config()
+
+    def _name_checkpoint(self) -> None:
+        """Says --load-dir and --load-step as --load-checkpoint: ns-eval takes a stored load_step for one of the run's own."""
+        if self.load_dir is not None and self.load_step is not None and self.load_checkpoint is None:
+            self.load_checkpoint = self.load_dir / f"step-{self.load_step:09d}.ckpt"
+            self.load_dir = self.load_step = None
 
     def _keep_split_file(self) -> None:
         if not isinstance(self.pipeline, NerfPipelineConfig):
@@ -86,8 +92,8 @@ class NerfTrainer(Trainer):
 
     config: NerfTrainerConfig
     pipeline: NerfPipeline
-    _following: list[TrainingLengthSchedulerConfig]
-    """Schedules that end with the training."""
+    _following: dict[str, TrainingLengthSchedulerConfig]
+    """By parameter group, schedules that end with the training."""
 
     def setup_optimizers(self) -> Optimizers:
         """nerfstudio's optimisers, after what is to be frozen has been."""
@@ -100,19 +106,14 @@ class NerfTrainer(Trainer):
 
     def _follow_training_length(self) -> None:
         """Lets the schedules that name no last step end with the training; in copies, since a configuration may be used again."""
-        self._following, optimizers = [], {}
+        self._following, optimizers = {}, {}
         for name, group in self.config.optimizers.items():
             scheduler = group["scheduler"]
             if isinstance(scheduler, TrainingLengthSchedulerConfig) and scheduler.max_steps is None:
-                scheduler = copy(scheduler)
-                self._following.append(scheduler)
+                scheduler = replace(scheduler, max_steps=max(self.config.max_num_iterations, 1))
+                self._following[name] = scheduler
             optimizers[name] = group | {"scheduler": scheduler}
         self.config = replace(self.config, optimizers=optimizers)
-        self._set_training_length()
-
-    def _set_training_length(self) -> None:
-        for scheduler in self._following:
-            scheduler.max_steps = max(self._start_step + self.config.max_num_iterations, 1)
 
     def setup(self, test_mode: Literal["test", "val", "inference"] = "val") -> None:
         """nerfstudio's set-up; the listed checkpoints are saved when all else has been done in their step."""
@@ -154,7 +155,6 @@ class NerfTrainer(Trainer):
             self.pipeline.restart_steps(loaded["step"])
         else:
             self._start_step = loaded["step"] + 1
-            self._set_training_length()
             self._load_optimizers(loaded)
         CONSOLE.print(f"Loaded {path}; training goes on with step {self._start_step}.")
 
@@ -165,6 +165,8 @@ class NerfTrainer(Trainer):
                 CONSOLE.print(f"The checkpoint has no optimiser for these parameters: {name} begins with a new one.")
             elif self.config.load_scheduler and name in loaded.get("schedulers", {}):
                 self.optimizers.schedulers[name].load_state_dict(loaded["schedulers"][name])
+                if name in self._following:  # it has the steps before behind it
+                    self._following[name].max_steps = max(self._start_step + self.config.max_num_iterations, 1)
         self.grad_scaler.load_state_dict(loaded["scalers"])
 
     def _find_checkpoint(self) -> Path | None:

@@ -14,7 +14,8 @@ class GraphedField:
 
     A graph is recorded at the first call with a number of samples, which on CUDA is the sampler's fixed capacity; another number
     is recorded in its place, since a graph keeps the memory of all that is between its inputs and outputs. Differentiable once in the
-    field's parameters and in whichever input needs it. The field may not depend on the step.
+    field's parameters and in whichever input needs it. The field may not depend on the step. While gradients are being accumulated the
+    field is called as it is, since a replay writes its gradients where those of the replay before are.
 
     Args:
         field: the field; stays usable by itself.
@@ -28,7 +29,8 @@ class GraphedField:
         self, positions: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"]
     ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n 3"]]:
         """Densities and colours; see :class:`RadianceField`."""
-        if not (positions.is_cuda and self.field.training and torch.is_grad_enabled()):
+        accumulating = any(parameter.grad is not None for parameter in self.field.parameters())
+        if accumulating or not (positions.is_cuda and self.field.training and torch.is_grad_enabled()):
             return self.field(positions, directions)
         kind = (len(positions), positions.requires_grad, directions.requires_grad)
         if self._recorded is None or self._recorded[0] != kind:

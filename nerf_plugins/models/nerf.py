@@ -11,6 +11,7 @@ from nerfstudio.viewer.viewer_elements import ViewerSlider
 from torch import Tensor
 from torch.nn import Parameter
 
+from nerf_plugins.errors import InputError
 from nerf_plugins.fields.graphed import GraphedField
 from nerf_plugins.fields.nerf_mlp import NeRFMLPConfig
 from nerf_plugins.fields.radiance import RadianceField, RadianceFieldConfig
@@ -48,6 +49,13 @@ class NerfModelConfig(VolumetricModelConfig):
     """On CUDA, with the occupancy sampler: replay the network's training passes as CUDA graphs. Saves launches, costs memory."""
     surface_density: float = 10.0
     """Density at which a mesh of the scene has its surface, in 1 / unit of the scene."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.cuda_graph and (self.sampler != "occupancy" or self.occupancy.marcher != "warp"):
+            raise InputError(
+                "model: cuda_graph needs batches of one size: set sampler to occupancy and occupancy.marcher to warp"
+            )
 
 
 class NerfModel(VolumetricModel):

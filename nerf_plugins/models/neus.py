@@ -41,7 +41,7 @@ class NeuSModelConfig(VolumetricModelConfig):
     _target: type = field(default_factory=lambda: NeuSModel, kw_only=True)
     """target class to instantiate"""
     sampler: Literal["surface", "upsampling"] = "surface"
-    """surface: march an occupancy grid to the surface. upsampling: the paper's 64 + 64 samples on every ray."""
+    """surface: march an occupancy grid to the surface. upsampling: the paper's 64 + 64 samples on each of train_num_rays_per_batch rays."""
     surface: SurfaceSamplerConfig = field(default_factory=SurfaceSamplerConfig)
     """The sampler through the occupancy grid."""
     upsampling: UpSamplingSamplerConfig = field(default_factory=UpSamplingSamplerConfig)
@@ -93,9 +93,9 @@ class NeuSModel(VolumetricModel):
         self.outside = OutsideScene(self.config.outside, self.scene_box.aabb) if self.config.outside.n_samples else None
         if self.config.sampler == "surface":
             self.sampler: SurfaceSampler | UpSamplingSampler = SurfaceSampler(self.config.surface, self.space)
+            self.ray_budget = self._make_ray_budget(self.config.surface.occupancy)
         else:
             self.sampler = UpSamplingSampler(self.config.upsampling, self.space)
-        self.ray_budget = self._make_ray_budget(self.config.surface.occupancy)
         self.viewer_level = ViewerSlider(
             "SDF level", 0.0, -0.1, 0.1, 0.001, hint="Distance to the surface that is shown"
         )
@@ -191,12 +191,9 @@ class NeuSModel(VolumetricModel):
 
     def _observe(self, samples: PackedSamples) -> None:
         """Tells the budget of rays what a batch takes of its fixed buffers."""
-        if self.ray_budget is None:
-            return
-        counts = [samples.packed_info[:, 1]]
-        if isinstance(self.sampler, SurfaceSampler):
-            counts.append(self.sampler.num_march_steps / SURFACE_MARCH_ROOM)
-        self.ray_budget.observe(*counts)
+        if self.ray_budget is not None:
+            assert isinstance(self.sampler, SurfaceSampler)
+            self.ray_budget.observe(samples.packed_info[:, 1], self.sampler.num_march_steps / SURFACE_MARCH_ROOM)
 
     def _shifted_sdf(self, positions: Tensor) -> Tensor:
         return self.sdf(positions) - self._level

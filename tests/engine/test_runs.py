@@ -94,6 +94,16 @@ def test_the_run_keeps_its_lists(workspace: Path, first: NerfTrainer):
     assert len(pipeline.datamanager.fixed_indices_eval_dataloader) == 1
 
 
+def test_a_run_that_went_on_from_a_step_is_evaluated_at_its_own_last(workspace: Path, first: NerfTrainer):
+    options = {"steps": 3, "load_dir": first.checkpoint_dir, "subset": SubsetConfig(n_images=4)}
+    config = make_config(workspace, "from a step", **options)
+    config.load_step = STEPS - 1
+    trainer = train(config)
+    assert trainer._start_step == STEPS
+    _, _, path, step = eval_setup(trainer.base_dir / "config.yml")
+    assert (path.parent, step) == (trainer.checkpoint_dir, STEPS + 2)
+
+
 def last_rate(trainer: NerfTrainer) -> float:
     return trainer.optimizers.schedulers["fields"].get_last_lr()[0]
 
@@ -107,6 +117,9 @@ def test_the_rate_ends_with_the_training_however_long_it_is(workspace: Path, fir
     assert schedule(STEPS) * lr == pytest.approx(lr * (lr_final / lr) ** (STEPS / 60) * (STEPS + 1) / 50)
     assert schedule(60) * lr == pytest.approx(lr_final)
     assert last_rate(first) == pytest.approx(lr_final * (STEPS + 1) / 50)  # 50 steps of warm-up are more than its 20
+    anew = make_config(workspace, "anew", steps=40, load_dir=first.checkpoint_dir)
+    anew.load_scheduler = False
+    assert set_up(anew).optimizers.schedulers["fields"].lr_lambdas[0](40) * lr == pytest.approx(lr_final * 41 / 50)
     fixed = make_config(workspace, "fixed", steps=40)
     fixed.optimizers["fields"]["scheduler"].max_steps = 10
     assert set_up(fixed).optimizers.schedulers["fields"].lr_lambdas[0](10) * lr == pytest.approx(lr_final * 11 / 50)

@@ -72,3 +72,13 @@ def test_pictures_grids_and_the_cpu_are_not_recorded(graphed: GraphedField, reco
     graphed.field.eval()
     graphed(*inputs(8))
     assert recorded == []
+
+
+def test_gradients_that_accumulate_are_not_replayed_over(graphed: GraphedField, recorded: list):
+    densities, _ = graphed.field(*inputs(8, cuda=False))
+    densities.sum().backward()
+    graphed(*inputs(8))
+    assert recorded == []
+    graphed.field.zero_grad()
+    graphed(*inputs(8))
+    assert len(recorded) == 1

@@ -243,7 +243,12 @@ def test_state_dict_holds_the_grid():
 
 @pytest.mark.parametrize(
     ("options", "name"),
-    [({"near_plane": 2.0, "far_plane": 1.0}, "near_plane"), ({"early_stop_eps": 1.0}, "early_stop_eps")],
+    [
+        ({"near_plane": 2.0, "far_plane": 1.0}, "near_plane"),
+        ({"early_stop_eps": 1.0}, "early_stop_eps"),
+        ({"cuda_graph": True, "sampler": "hierarchical"}, "cuda_graph"),
+        ({"cuda_graph": True, "occupancy": OccupancySamplerConfig(marcher="nerfacc")}, "cuda_graph"),
+    ],
 )
 def test_bad_options_are_named(options: dict, name: str):
     with pytest.raises(InputError, match=name):
