@@ -1,5 +1,6 @@
 """Tables over runs: against nerfstudio's own evaluation, and by hand."""
 
+import copy
 import csv
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from nerfstudio.configs.method_configs import all_methods
 from nerfstudio.engine.trainer import TrainerConfig
 from nerfstudio.utils.eval_utils import eval_setup
 from PIL import Image
@@ -173,7 +175,7 @@ def config_of(**changes):
 
 
 def test_runs_that_differ_in_the_seed_have_one_setting():
-    first = settings_of(config_of(machine__seed=1, timestamp="a", max_num_iterations=5))
+    first = settings_of(config_of(machine__seed=1, timestamp="a", steps_per_save=5))
     assert first == settings_of(config_of(machine__seed=2, timestamp="b", pipeline__datamanager__subset__n_images=7))
     by_parser = settings_of(config_of(pipeline__datamanager__dataparser__data="a"))
     assert by_parser == settings_of(config_of(pipeline__datamanager__data="a")) != first
@@ -183,6 +185,37 @@ def test_runs_that_differ_in_the_seed_have_one_setting():
         "m eikonal_loss_mult=0.5",
         "n",
     ]
+
+
+VARIANCE_ENDS = "optimizers.variance.scheduler.max_steps"
+
+
+def test_trainings_whose_schedules_end_elsewhere_are_no_seeds_of_one_setting():
+    def end(**changes) -> str:
+        return settings_of(config_of(**changes))[VARIANCE_ENDS]
+
+    assert (end(max_num_iterations=5000), end(max_num_iterations=10000)) == ("5000", "10000")
+    own = neus_hash_custom.config.get_base_dir() / "nerfstudio_models"
+    resumed = {"load_checkpoint": own / "step-000003999.ckpt", "max_num_iterations": 1000}
+    assert settings_of(config_of(**resumed)) == settings_of(config_of(max_num_iterations=5000))
+    assert end(load_dir=own, load_step=3999, max_num_iterations=1000) == "5000"
+    assert end(**resumed, restart_steps=True) == "1000"
+    assert end(load_checkpoint="x/mine.ckpt", max_num_iterations=1000) == "1000"  # nothing says where it began
+    planned = {"optimizers__variance__scheduler__max_steps": 5000, "max_num_iterations": 1000}
+    assert end(**planned) == "5000"  # as a sweep has it
+    others = [copy.deepcopy(all_methods["nerfacto"]) for _ in range(2)]
+    others[1].max_num_iterations = 7
+    assert settings_of(others[0]) == settings_of(others[1])
+
+
+def test_trainings_that_began_with_other_models_are_no_seeds_of_one_setting():
+    first, same, other = (
+        settings_of(config_of(load_dir=f"outputs/{run}/nerfstudio_models", restart_steps=True, machine__seed=seed))
+        for run, seed in (("a", 1), ("a", 2), ("b", 1))
+    )
+    assert first == same != other
+    one, two = (settings_of(config_of(load_checkpoint=f"outputs/{run}.ckpt", restart_steps=True)) for run in "ab")
+    assert one != two
 
 
 def test_options_of_one_name_are_told_apart():
