@@ -105,6 +105,8 @@ def _text(key: str, value: Any) -> str:
 def _folder_name(key: str, value: Any) -> str:
     if "/" in _text(key, value) or value in (".", ".."):
         raise InputError(f"{key} is {value!r}: give the name of a folder, not a path")
+    if len(value.encode()) > 255:
+        raise InputError(f"{key} is {len(value.encode())} bytes long: no folder's name may have more than 255")
     return value
 
 

@@ -106,11 +106,15 @@ class Sweep:
                 rows.append(row)
         return rows
 
-    def write_csv(self) -> Path:
-        """Writes the rows beside the runs; the file is whole at any time."""
-        rows, path = self.rows(), self.folder / "sweep.csv"
-        update_csv(path, list(rows[0]), rows)
-        return path
+    @property
+    def csv(self) -> Path:
+        """The file of the rows, beside the runs."""
+        return self.folder / "sweep.csv"
+
+    def write_csv(self) -> None:
+        """Writes the rows; the file is whole at any time."""
+        rows = self.rows()
+        update_csv(self.csv, list(rows[0]), rows)
 
     def table(self) -> Table:
         """The runs with how far they are."""
@@ -150,7 +154,8 @@ def sweep(options: SweepOptions, console: Console | None = None) -> tuple[Path, 
 
     Returns:
         The table's CSV file, with a row for each run and number of steps (columns run, method, frames, seed, the grid's options, steps,
-        state, seconds, load_config, checkpoint), and whether every checkpoint is there.
+        state, seconds, load_config, checkpoint), and whether every checkpoint is there. A dry run writes nothing: the file may be missing,
+        or of an earlier state.
 
     Raises:
         InputError: the recipe is not sound, its sweep is running already, or there are no such workers.
@@ -164,16 +169,16 @@ def sweep(options: SweepOptions, console: Console | None = None) -> tuple[Path, 
     except InputError as e:
         raise InputError(f"recipe {options.recipe}: {e}") from e
     state = Sweep(recipe, runs, console)
-    make_folder(state.folder, "output_dir or name in the recipe")
     if not options.dry_run:
+        make_folder(state.folder, "output_dir or name in the recipe")
         with ExitStack() as stack:
             stack.enter_context(_only_one(state.folder))
             workers, threads = _workers(options)
             stack.callback(workers.close)
             state.train(workers, threads)
-    path = state.write_csv()
+            state.write_csv()
     console.print(state.table())
-    return path, all(row["state"] == "done" for row in state.rows())
+    return state.csv, all(row["state"] == "done" for row in state.rows())
 
 
 def _workers(options: SweepOptions) -> tuple[Workers, int | None]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from rich.console import Console
 
 from nerf_plugins.errors import InputError
 from nerf_plugins.experiments.planned_runs import plan
@@ -58,6 +59,7 @@ def runs(folder: Path, **changes):
         ({"dataparser_options": ["num-train=9", "num_train=8"]}, ["num_train", "twice"]),
         ({"name": ".."}, ["name", "'..'"]),
         ({"name": "a/b"}, ["name", "'a/b'"]),
+        ({"name": "ü" * 150}, ["name", "300 bytes"]),
     ],
 )
 def test_what_is_wrong_is_named_in_one_line(tmp_path, changes, words):
@@ -136,9 +138,22 @@ def test_a_path_may_hold_spaces(tmp_path):
 
 def test_an_output_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
-    for changes in ({"output_dir": str(tmp_path / "file")}, {"name": "x" * 300}):
-        with pytest.raises(InputError, match=r"cannot be written to .*give another output_dir"):
-            sweep(SweepOptions(write(tmp_path, **changes), dry_run=True))
+    with pytest.raises(InputError, match=r"cannot be written to .*give another output_dir"):
+        sweep(SweepOptions(write(tmp_path, output_dir=str(tmp_path / "file"))))
+
+
+def test_a_dry_run_writes_nothing(tmp_path):
+    recipe = write(tmp_path)
+    _, is_complete = sweep(SweepOptions(recipe, dry_run=True), Console(quiet=True))
+    assert not is_complete
+    assert list(tmp_path.iterdir()) == [recipe]
+    for steps in (10, 20):
+        checkpoint(runs(tmp_path)[0], steps)
+    there = sorted(tmp_path.rglob("*"))
+    path, is_complete = sweep(SweepOptions(recipe, dry_run=True), Console(quiet=True))
+    assert is_complete
+    assert sorted(tmp_path.rglob("*")) == there
+    assert path == tmp_path / "out/some/sweep.csv"
 
 
 def checkpoint(run, steps: int) -> None:
