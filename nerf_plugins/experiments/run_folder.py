@@ -27,8 +27,15 @@ class RunFolder:
 
     def reached(self) -> list[int]:
         """After how many steps there are whole checkpoints, ascending."""
-        found = sorted((self.path / self.models).glob("step-*.ckpt"))
+        found = self._checkpoints()
         return [int(path.stem.removeprefix("step-")) + 1 for path in found if zipfile.is_zipfile(path)]
+
+    def broken(self) -> list[Path]:
+        """Checkpoints that are not whole: trainers of other packages leave them when they are killed."""
+        return [path for path in self._checkpoints() if not zipfile.is_zipfile(path)]
+
+    def _checkpoints(self) -> list[Path]:
+        return sorted((self.path / self.models).glob("step-*.ckpt"))
 
     def missing(self, steps: Sequence[int]) -> list[int]:
         """The listed steps whose checkpoint is not there."""
@@ -40,17 +47,14 @@ class RunFolder:
         return max((n for n in self.reached() if n < before), default=0)
 
     def remove_all_but(self, steps: Sequence[int]) -> None:
-        """Deletes the checkpoints that are not listed, and what a kill left half written."""
-        kept = {self.checkpoint(n) for n in steps}
-        for path in (self.path / self.models).glob("step-*.ckpt"):
-            if path not in kept or not zipfile.is_zipfile(path):
-                path.unlink()
+        """Deletes the checkpoints that are not listed."""
+        for path in set(self._checkpoints()) - {self.checkpoint(n) for n in steps}:
+            path.unlink()
 
     def remove_broken(self) -> None:
-        """Deletes half-written checkpoints; trainers of other packages leave them when they are killed."""
-        for path in (self.path / self.models).glob("step-*.ckpt"):
-            if not zipfile.is_zipfile(path):
-                path.unlink()
+        """Deletes half-written checkpoints."""
+        for path in self.broken():
+            path.unlink()
 
     def next_log(self) -> Path:
         """The log file of another process; its first line is when it began, in seconds since 1970."""

@@ -18,6 +18,7 @@ from nerfstudio.utils.eval_utils import eval_setup
 from PIL import Image
 
 from nerf_plugins import cli
+from nerf_plugins.errors import InputError
 from nerf_plugins.experiments.config_options import with_option
 from nerf_plugins.experiments.evaluation import Evaluation, picture_folders, write_comparison
 from nerf_plugins.experiments.found_runs import FoundRun
@@ -129,6 +130,28 @@ def test_a_run_at_fault_does_not_cost_the_others(sweep: Path, tmp_path: Path, ca
     assert {row["run"] for row in read(tmp_path / "out/metrics.csv")} == {f"tiny/nerf-hash-custom/{good.name}"}
 
 
+def test_a_truncated_checkpoint_costs_only_its_own_rows(sweep: Path, tmp_path: Path, capsys):
+    good, other = sorted((sweep / "tiny/nerf-hash-custom").glob("frames2-*"))
+    copied, broken = tmp_path / "copied", tmp_path / "copied/nerfstudio_models/step-000000039.ckpt"
+    shutil.copytree(other, copied)
+    broken.write_bytes(broken.read_bytes()[:-1000])
+    assert call(copied, good, "--output-dir", tmp_path / "out", "--pictures", 0) == 0
+    assert f"left out {broken}: it is truncated" in capsys.readouterr().err
+    means = [(r["run"].split("/")[-1], r["steps"]) for r in read(tmp_path / "out/metrics.csv") if r["image"] == "mean"]
+    assert means == [("copied", "10"), (good.name, "10"), (good.name, "40")]
+    (copied / "nerfstudio_models/step-000000009.ckpt").write_bytes(b"half of")
+    assert call(copied) == 1
+    assert "truncated: delete them" in capsys.readouterr().err
+
+
+def test_plots_are_not_overwritten(tmp_path: Path):
+    settings = group_by_setting([evaluation([20.0 + n], 4, n, 1) for n in (1, 2)], ["m"] * 2)
+    plot_psnr(settings, tmp_path)
+    with pytest.raises(InputError, match=r"psnr_over_steps\.png exists and is not overwritten"):
+        plot_psnr(settings, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_a_copied_run_is_evaluated_where_it_lies(sweep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     run = next((sweep / "tiny/nerf-hash-custom").glob("frames2-seed0-*"))
     other = next((sweep / "tiny/nerf-hash-custom").glob("frames2-seed1-*"))
@@ -148,6 +171,9 @@ def test_a_copied_run_is_evaluated_where_it_lies(sweep: Path, tmp_path: Path, mo
 def test_what_is_wrong_is_one_line(sweep: Path, table: Path, tmp_path: Path, capsys):
     begun, run = sweep / "tiny/nerf-hash-custom/begun", next((sweep / "tiny/nerf-hash-custom").glob("frames2-*"))
     (tmp_path / "bad.yml").write_text("a: 1")
+    plotted = tmp_path / "plotted"
+    plotted.mkdir()
+    (plotted / "psnr_over_steps.png").write_bytes(b"mine")
     for arguments, words in [
         ([tmp_path / "none"], "none does not exist"),
         ([tmp_path / "empty"], "holds no config.yml"),
@@ -156,6 +182,7 @@ def test_what_is_wrong_is_one_line(sweep: Path, table: Path, tmp_path: Path, cap
         ([tmp_path / "bad.yml"], "no method that is installed"),
         ([run, "--pictures", -1], "--pictures -1"),
         ([run, "--output-dir", table], "exists and is not overwritten"),
+        ([run, "--output-dir", plotted], "psnr_over_steps.png exists and is not overwritten"),
         ([run, "--output-dir", tmp_path / "bad.yml"], "cannot be written to"),
         ([run, "--output-dir", tmp_path / "bad.yml/out"], "cannot be written to"),
         ([], "no run is given"),
