@@ -23,6 +23,8 @@ from nerf_plugins.experiments.workers import Job, LocalWorkers, RayWorkers, Work
 from nerf_plugins.new_files import make_folder, update_csv
 
 POLL_SECONDS = 0.5
+REFRESH_SECONDS = 3.0
+"""The live table reads the checkpoints and logs of all runs that are not finished."""
 
 
 class Sweep:
@@ -38,6 +40,8 @@ class Sweep:
         """Submitted and not ended."""
         self.n_missing: dict[str, int] = {}
         """Checkpoints that a run lacked when its process was started."""
+        self._cells: dict[str, list[str]] = {}
+        """The table's, of runs that are not active: nothing but this sweep changes them."""
 
     def train(self, workers: Workers, threads: int | None) -> None:
         """Trains what is missing; a run that fails stops no other."""
@@ -45,6 +49,7 @@ class Sweep:
             self._submit(run, workers, threads)
         self.write_csv()
         with self._display() as show:
+            shown = time.monotonic()
             while self.active:
                 ended = workers.ended()
                 for label, code in ended.items():
@@ -54,9 +59,10 @@ class Sweep:
                         self._submit(self.runs[label], workers, threads)  # its next leg, if there is one
                 if ended:
                     self.write_csv()
-                show()
+                if ended or time.monotonic() - shown >= REFRESH_SECONDS:
+                    show()
+                    shown = time.monotonic()
                 time.sleep(POLL_SECONDS)
-            show()
 
     def _submit(self, run: Run, workers: Workers, threads: int | None) -> None:
         run.folder.remove_broken()
@@ -122,16 +128,24 @@ class Sweep:
         table = Table(title=f"sweep {self.recipe.name}")
         for name in ("method", "frames", "seed", *(o.split(".")[-1] for o in options), "steps", "state", "seconds"):
             table.add_column(name, overflow="fold")
-        for run in self.runs.values():
-            last = run.steps[-1]
-            state = self.state(run, last)
-            step = last if state == "done" else min(run.folder.last_step(), last)
-            seconds = next((s for s in map(run.folder.seconds, reversed(run.steps)) if s is not None), None)
-            cells = [run.method, "all" if run.frames is None else run.frames, run.seed]
-            cells += [run.choices[o] for o in options]
-            cells += [f"{step}/{last}", state, "" if seconds is None else f"{seconds:.0f}"]
-            table.add_row(*map(str, cells))
+        for label, run in self.runs.items():
+            cells = self._cells.pop(label, None)
+            if cells is None or label in self.active:
+                cells = self._row(run)
+            if label not in self.active:
+                self._cells[label] = cells
+            table.add_row(*cells)
         return table
+
+    def _row(self, run: Run) -> list[str]:
+        """The table's row of a run."""
+        last = run.steps[-1]
+        state = self.state(run, last)
+        step = last if state == "done" else min(run.folder.last_step(), last)
+        seconds = next((s for s in map(run.folder.seconds, reversed(run.steps)) if s is not None), None)
+        cells = [run.method, "all" if run.frames is None else run.frames, run.seed]
+        cells += [run.choices[o] for o in self.recipe.grid]
+        return [*map(str, cells), f"{step}/{last}", state, "" if seconds is None else f"{seconds:.0f}"]
 
     @contextmanager
     def _display(self) -> Iterator[Any]:
