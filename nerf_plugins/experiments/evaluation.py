@@ -18,7 +18,7 @@ from nerfstudio.utils import colormaps
 from nerfstudio.utils.eval_utils import eval_load_checkpoint
 from torch import Tensor
 
-from nerf_plugins.data.names import image_names
+from nerf_plugins.data.names import dataset_folder, image_names
 from nerf_plugins.experiments.found_runs import FoundRun
 from nerf_plugins.pictures import strip
 
@@ -84,9 +84,10 @@ def _set_up(run: FoundRun) -> tuple[Any, Any]:
 def evaluate_checkpoint(run: FoundRun, steps: int, pipeline: Any, n_pictures: int, pictures: Path) -> Evaluation:
     """Evaluates a loaded pipeline. ``rays_per_s`` and ``fps`` are those of rendering alone."""
     pipeline.eval()
-    evaluation = Evaluation(run, steps, len(pipeline.datamanager.train_dataset), _facts(run, steps, pipeline))
-    loader = pipeline.datamanager.fixed_indices_eval_dataloader
-    names = _names(pipeline.datamanager)
+    manager = pipeline.datamanager
+    evaluation = Evaluation(run, steps, len(manager.train_dataset), _facts(run, steps, pipeline))
+    loader = manager.fixed_indices_eval_dataloader
+    names = image_names(list(manager.eval_dataset.image_filenames), dataset_folder(manager.config))
     chosen = set(np.linspace(0, len(loader) - 1, min(n_pictures, len(loader))).round().astype(int).tolist())
     for i, (camera, batch) in enumerate(loader):
         if i == 0:
@@ -137,13 +138,6 @@ def _facts(run: FoundRun, steps: int, pipeline: Any) -> dict[str, float]:
     facts |= {"train_peak_mib": peak} if peak else {}
     sampler = getattr(pipeline.model, "occupancy_sampler", None)
     return facts | ({} if sampler is None else {"occupied_fraction": float(sampler.grid.fraction_occupied)})
-
-
-def _names(datamanager: Any) -> list[str]:
-    """Of the evaluation images, within the folder that holds them all."""
-    paths = list(datamanager.eval_dataset.image_filenames)
-    data = datamanager.config.data or getattr(datamanager.config.dataparser, "data", None)
-    return image_names(paths, Path(data) if data is not None else Path())
 
 
 def _warm_up(model: Any, camera: Any) -> None:

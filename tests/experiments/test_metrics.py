@@ -20,7 +20,7 @@ from PIL import Image
 from nerf_plugins import cli
 from nerf_plugins.errors import InputError
 from nerf_plugins.experiments.config_options import with_option
-from nerf_plugins.experiments.evaluation import Evaluation, picture_folders, write_comparison
+from nerf_plugins.experiments.evaluation import Evaluation, evaluate_checkpoint, picture_folders, write_comparison
 from nerf_plugins.experiments.found_runs import FoundRun
 from nerf_plugins.experiments.plots import lines_over, plot_psnr
 from nerf_plugins.experiments.settings import name_settings, settings_of
@@ -272,6 +272,25 @@ def evaluation(psnrs: list[float], images: int, steps: int, seed: int) -> Evalua
     run = SimpleNamespace(config=SimpleNamespace(machine=SimpleNamespace(seed=seed)))
     scores = {f"r_{i}": {"psnr": psnr} for i, psnr in enumerate(psnrs)}
     return Evaluation(run, steps, images, {"train_seconds": 10.0 * seed}, scores)  # type: ignore[arg-type]
+
+
+def test_names_of_images_where_the_data_are_a_file(tmp_path: Path):
+    data = tmp_path / "transforms.json"
+    data.touch()
+    camera = SimpleNamespace(height=2, width=2, rescale_output_resolution=lambda scale: None)
+    manager = SimpleNamespace(
+        config=SimpleNamespace(data=data, dataparser=SimpleNamespace(data=data)),
+        train_dataset=[None],
+        eval_dataset=SimpleNamespace(image_filenames=[tmp_path / "images/a.png"]),
+        fixed_indices_eval_dataloader=[(camera, {"image_idx": 0})],
+    )
+    model = SimpleNamespace(
+        get_outputs_for_camera=lambda camera: {},
+        get_image_metrics_and_images=lambda outputs, batch: ({"psnr": 20.0}, {}),
+    )
+    pipeline = SimpleNamespace(datamanager=manager, model=model, train_seconds=1.0, eval=lambda: None)
+    run: FoundRun = SimpleNamespace()  # type: ignore[assignment]
+    assert list(evaluate_checkpoint(run, 1, pipeline, 0, tmp_path).images) == ["images/a.png"]
 
 
 def test_the_spread_over_seeds_by_hand():
