@@ -25,8 +25,8 @@ class Recipe:
     methods: tuple[str, ...]
     """Names for ns-train; ``name+model.occupancy.steps_per_diagonal=192`` sets options of the pipeline for this method."""
     steps: tuple[int, ...]
-    """Each gets a checkpoint; one training reaches them all. Schedules that follow the training's length end at the last: with another
-    last step the runs are others, while steps in between may be added to finished runs."""
+    """Each gets a checkpoint; one training reaches them all.
+    Schedules that follow the training's length end at the last one: with another the runs are others. Steps in between may be added."""
     name: str
     """Of the folder in output_dir that holds the runs; the file's name unless given."""
     dataparser: str | None = None
