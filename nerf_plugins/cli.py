@@ -74,7 +74,8 @@ def sweep(options: Annotated[SweepOptions, tyro.conf.arg(name="")]) -> int:
     from nerf_plugins.experiments.sweep import sweep
 
     path, is_complete = sweep(options)
-    print(path)
+    if not options.dry_run:
+        print(path)
     return 0 if is_complete else 1
 
 

@@ -50,13 +50,21 @@ def new_file(path: Path, option: str) -> Iterator[Path]:
         InputError: the file exists, or cannot be written.
     """
     check_free(path, option)
-    part = path.with_name(f".{uuid4().hex[:12]}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        part.rename(path)
+        with _moved_to(path) as part:
+            yield part
     except OSError as e:
         raise InputError(f"{path}: cannot be written ({e.strerror or e}); give another {option}") from e
+
+
+@contextmanager
+def _moved_to(path: Path) -> Iterator[Path]:
+    """A path of its own, whoever else writes the file at the same time."""
+    part = path.with_name(f".{uuid4().hex[:12]}{path.suffix}")
+    try:
+        yield part
+        os.replace(part, path)
     finally:
         with suppress(OSError):
             part.unlink()
@@ -70,9 +78,7 @@ def update_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, A
         columns: in their order; a row may lack some.
         rows: by the columns' names.
     """
-    part = path.with_suffix(".part")
-    with part.open("w", newline="", encoding="utf-8") as file:
+    with _moved_to(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(columns))
         writer.writeheader()
         writer.writerows(rows)
-    os.replace(part, path)

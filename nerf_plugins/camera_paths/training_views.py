@@ -12,7 +12,7 @@ from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from nerfstudio.engine.trainer import TrainerConfig
 
 from nerf_plugins.data.datamanager import NerfDataManagerConfig
-from nerf_plugins.data.names import image_names
+from nerf_plugins.data.names import dataset_folder, image_names
 from nerf_plugins.data.subset import evaluation_images, training_images
 from nerf_plugins.errors import InputError
 
@@ -81,9 +81,7 @@ def read_views(config: TrainerConfig, split: str) -> Views:
 
 def data_folder(config: TrainerConfig) -> Path:
     """The folder of a run's data, in which the viewer looks for camera paths."""
-    manager = _datamanager(config)
-    data = Path(manager.data or manager.dataparser.data)
-    return data.parent if data.is_file() else data
+    return dataset_folder(_datamanager(config))
 
 
 def _datamanager(config: TrainerConfig) -> Any:

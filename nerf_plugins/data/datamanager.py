@@ -16,7 +16,7 @@ from torch import Tensor
 from nerf_plugins.data.checks import check_dataparser_outputs, is_inside_box
 from nerf_plugins.data.dataset import CheckedDataset
 from nerf_plugins.data.layouts import explain_failure
-from nerf_plugins.data.names import image_names
+from nerf_plugins.data.names import dataset_folder, image_names
 from nerf_plugins.data.pixel_sampler import CentreCropPixelSampler, CentreCropPixelSamplerConfig
 from nerf_plugins.data.rays import make_ray_generator, upload
 from nerf_plugins.data.subset import SubsetConfig, evaluation_images, training_images
@@ -97,8 +97,7 @@ class NerfDataManager(VanillaDataManager[CheckedDataset]):
     @property
     def train_image_names(self) -> list[str]:
         """The training images' names, in their order: what per-image state of a checkpoint is found again by."""
-        data = self.config.dataparser.data
-        return image_names(self.train_dataparser_outputs.image_filenames, data if data.is_dir() else data.parent)
+        return image_names(self.train_dataparser_outputs.image_filenames, dataset_folder(self.config))
 
     @property
     def scene_from_world(self) -> Float[Tensor, "3 4"]:

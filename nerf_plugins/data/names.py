@@ -7,8 +7,20 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from nerf_plugins.errors import InputError
+
+
+def dataset_folder(manager: Any) -> Path:
+    """The folder of a data manager's dataset, which `image_names` are within.
+
+    Args:
+        manager: its config, of any method; its ``data``, where given, stands for the dataparser's. Data may be a file in the folder,
+            such as ``transforms.json``. The working directory where nothing is given.
+    """
+    data = Path(manager.data or manager.dataparser.data or "")
+    return data.parent if data.is_file() else data
 
 
 def image_names(paths: Sequence[Path], root: Path) -> list[str]:

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
+from nerfstudio.configs.method_configs import all_methods
 from nerfstudio.utils import colormaps
 from nerfstudio.utils.eval_utils import eval_load_checkpoint
 from torch import Tensor
 
-from nerf_plugins.data.names import image_names
+from nerf_plugins.data.names import dataset_folder, image_names
 from nerf_plugins.experiments.found_runs import FoundRun
 from nerf_plugins.pictures import strip
-from nerf_plugins.runs import load_pipeline
 
 ERROR_AT_FULL_SCALE = 0.25
 """Mean absolute error of a pixel's channels that has the error map's last colour."""
@@ -52,7 +52,7 @@ class Evaluation:
 
 
 def evaluate_run(run: FoundRun, steps: Sequence[int], n_pictures: int, pictures: Path) -> Iterator[Evaluation]:
-    """Evaluates checkpoints of one run one after the other; its data are read once.
+    """Evaluates checkpoints of one run one after the other; its data are read once, and no other checkpoint is looked at.
 
     Args:
         run: with its config.
@@ -63,21 +63,31 @@ def evaluate_run(run: FoundRun, steps: Sequence[int], n_pictures: int, pictures:
     Raises:
         SystemExit, Exception: whatever the method's pipeline raises where its data or a checkpoint are at fault.
     """
-    config, pipeline = load_pipeline(run.load_config, "test", steps[0] - 1)
+    config, pipeline = _set_up(run)
     for n in steps:
-        if n != steps[0]:
-            config.load_step = n - 1
-            eval_load_checkpoint(config, pipeline)
+        config.load_step = n - 1
+        eval_load_checkpoint(config, pipeline)
         yield evaluate_checkpoint(run, n, pipeline, n_pictures, pictures / f"steps-{n}")
+
+
+def _set_up(run: FoundRun) -> tuple[Any, Any]:
+    """Config and pipeline as nerfstudio's ``eval_setup`` makes them, which would refuse a folder for one truncated checkpoint."""
+    config = copy.deepcopy(run.config)
+    config.load_dir = run.folder.path / run.folder.models
+    config.pipeline.datamanager._target = all_methods[config.method_name].pipeline.datamanager._target
+    pipeline = config.pipeline.setup(device="cuda" if torch.cuda.is_available() else "cpu", test_mode="test")
+    pipeline.eval()
+    return config, pipeline
 
 
 @torch.no_grad()
 def evaluate_checkpoint(run: FoundRun, steps: int, pipeline: Any, n_pictures: int, pictures: Path) -> Evaluation:
     """Evaluates a loaded pipeline. ``rays_per_s`` and ``fps`` are those of rendering alone."""
     pipeline.eval()
-    evaluation = Evaluation(run, steps, len(pipeline.datamanager.train_dataset), _facts(run, steps, pipeline))
-    loader = pipeline.datamanager.fixed_indices_eval_dataloader
-    names = _names(pipeline.datamanager)
+    manager = pipeline.datamanager
+    evaluation = Evaluation(run, steps, len(manager.train_dataset), _facts(run, steps, pipeline))
+    loader = manager.fixed_indices_eval_dataloader
+    names = image_names(list(manager.eval_dataset.image_filenames), dataset_folder(manager.config))
     chosen = set(np.linspace(0, len(loader) - 1, min(n_pictures, len(loader))).round().astype(int).tolist())
     for i, (camera, batch) in enumerate(loader):
         if i == 0:
@@ -128,13 +138,6 @@ def _facts(run: FoundRun, steps: int, pipeline: Any) -> dict[str, float]:
     facts |= {"train_peak_mib": peak} if peak else {}
     sampler = getattr(pipeline.model, "occupancy_sampler", None)
     return facts | ({} if sampler is None else {"occupied_fraction": float(sampler.grid.fraction_occupied)})
-
-
-def _names(datamanager: Any) -> list[str]:
-    """Of the evaluation images, within the folder that holds them all."""
-    paths = list(datamanager.eval_dataset.image_filenames)
-    data = datamanager.config.data or getattr(datamanager.config.dataparser, "data", None)
-    return image_names(paths, Path(data) if data is not None else Path())
 
 
 def _warm_up(model: Any, camera: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from nerf_plugins.errors import InputError
 from nerf_plugins.experiments.run_folder import RunFolder
-from nerf_plugins.runs import read_config, require_checkpoint
+from nerf_plugins.runs import read_config
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ def find_runs(paths: Sequence[Path]) -> tuple[list[FoundRun], list[str]]:
         paths: config.yml files, and folders that are searched for them.
 
     Returns:
-        The runs, and a line for each that a search found without a checkpoint.
+        The runs, and a line for each that a search found without a checkpoint, and for each checkpoint that is truncated.
 
     Raises:
-        InputError: nothing is there, a config.yml cannot be read, or a run that was asked for by itself has no checkpoint.
+        InputError: nothing is there, a config.yml cannot be read, or a run that was asked for by itself has no whole checkpoint.
     """
     if not paths:
         raise InputError("no run is given: give config.yml files, or folders that hold them")
@@ -54,19 +54,23 @@ def find_runs(paths: Sequence[Path]) -> tuple[list[FoundRun], list[str]]:
             config = read_config(load_config)
             is_itself = path in (load_config, load_config.parent)
             folder = _folder(load_config, config)
-            steps = folder.reached()
-            if not steps and not is_itself:
+            steps, broken = folder.reached(), folder.broken()
+            if steps:
+                runs[load_config.resolve()] = FoundRun(load_config, config, tuple(steps))
+            elif is_itself:
+                raise InputError(f"{folder.path / folder.models}: {_why_there_is_none(broken)}")
+            elif not broken:
                 lines.append(f"left out {load_config.parent}: it has no checkpoint yet")
-                continue
-            require_checkpoint(config)
-            if not steps:
-                raise InputError(
-                    f"{folder.path / folder.models}: its checkpoints are truncated: delete them and train again"
-                )
-            runs[load_config.resolve()] = FoundRun(load_config, config, tuple(steps))
+            lines += [f"left out {checkpoint}: it is truncated or no checkpoint" for checkpoint in broken]
     if not runs:
         raise InputError(f"{', '.join(map(str, paths))}: no run there has a checkpoint; train first")
     return list(runs.values()), lines
+
+
+def _why_there_is_none(broken: Sequence[Path]) -> str:
+    if broken:
+        return "its checkpoints are truncated: delete them and train again"
+    return "has no checkpoint; train first, and call this from the folder that the training was started in"
 
 
 def _folder(load_config: Path, config: Any) -> RunFolder:

@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.experiments import plots
 from nerf_plugins.experiments.evaluation import Evaluation, evaluate_run, picture_folders
 from nerf_plugins.experiments.found_runs import FoundRun, find_runs
 from nerf_plugins.experiments.metrics_options import MetricsOptions
-from nerf_plugins.experiments.plots import plot_psnr
 from nerf_plugins.experiments.settings import name_settings, settings_of
 from nerf_plugins.experiments.tables import csv_rows, group_by_setting, markdown, write_csv
-from nerf_plugins.new_files import check_free, make_folder
+from nerf_plugins.new_files import check_free, make_folder, new_file
 
 
 def metrics(options: MetricsOptions, console: Console | None = None) -> tuple[list[Path], list[str]]:
@@ -43,7 +43,7 @@ def metrics(options: MetricsOptions, console: Console | None = None) -> tuple[li
     for line in left_out:
         console.print(line, markup=False, soft_wrap=True)
     folder = options.output_dir or Path("outputs") / "metrics" / time.strftime("%Y-%m-%d_%H%M%S")
-    for name in ("metrics.csv", "metrics.md", "pictures"):
+    for name in ("metrics.csv", "metrics.md", "pictures", *plots.FILES.values()):
         check_free(folder / name, "--output-dir")
     make_folder(folder, "--output-dir")
     names = name_settings([run.config.method_name for run in runs], [settings_of(run.config) for run in runs])
@@ -95,5 +95,6 @@ def _write(evaluations: list[Evaluation], names: dict[Path, str], folder: Path) 
     labels = [names[evaluation.run.load_config] for evaluation in evaluations]
     settings = group_by_setting(evaluations, labels)
     table = folder / "metrics.md"
-    table.write_text(markdown(settings, evaluations, labels), encoding="utf-8")
-    return [folder / "metrics.csv", table, *plot_psnr(settings, folder)]
+    with new_file(table, "--output-dir") as part:
+        part.write_text(markdown(settings, evaluations, labels), encoding="utf-8")
+    return [folder / "metrics.csv", table, *plots.plot_psnr(settings, folder)]

@@ -93,6 +93,9 @@ def _run(recipe: Recipe, method: str, choices: dict[str, Any], frames: int | Non
     for name, value in settings:
         _check_free(name)
         config = with_option(config, name, value)
+    following = schedules_without_end(config)
+    for name in following:  # the end of the whole training, also for a process that only goes on with it
+        config = with_option(config, name, recipe.steps[-1])
     config = with_option(config, "machine.seed", seed)
     if frames is not None:
         if not hasattr(config.pipeline.datamanager, "subset"):
@@ -102,9 +105,17 @@ def _run(recipe: Recipe, method: str, choices: dict[str, Any], frames: int | Non
         config = with_option(config, FRAMES, frames)
     config.output_dir = recipe.output_dir.absolute()
     config.experiment_name = recipe.name
-    config.timestamp = _folder_name(recipe, method, choices, frames, seed)
+    config.timestamp = _folder_name(recipe, method, choices, frames, seed, recipe.steps[-1] if following else None)
     folder = RunFolder(config.get_base_dir(), str(config.relative_model_dir))
     return Run(method, frames, seed, choices, recipe.steps, config, folder)
+
+
+def schedules_without_end(config: Any) -> list[str]:
+    """Names of the options ``max_steps`` of learning rate schedules that leave them out and so end with the training."""
+    schedulers = {name: group.get("scheduler") for name, group in config.optimizers.items()}
+    return [
+        f"optimizers.{name}.scheduler.max_steps" for name, s in schedulers.items() if getattr(s, "max_steps", 0) is None
+    ]
 
 
 def _base_config(recipe: Recipe, method: str) -> Any:
@@ -162,12 +173,16 @@ def _check_free(name: str) -> None:
         raise InputError(f"option {name} belongs to the sweep, which names the runs and resumes them")
 
 
-def _folder_name(recipe: Recipe, method: str, choices: dict[str, Any], frames: int | None, seed: int) -> str:
-    """Says what a person looks for, and ends with a hash of all settings but the steps: other settings are another run."""
+def _folder_name(
+    recipe: Recipe, method: str, choices: dict[str, Any], frames: int | None, seed: int, schedules_end: int | None
+) -> str:
+    """Says what a person looks for, and ends with a hash of all settings: other settings are another run. Of the steps only the last
+    counts, and only where schedules end there: checkpoints in between change nothing."""
     words = [f"{_last(pair)}" for pair in method.split("+")[1:]] + [f"{_last(f'{k}={v}')}" for k, v in choices.items()]
     words += [f"frames{frames}"] if frames is not None else []
     settings = [method, choices, frames, seed, recipe.options, recipe.dataparser, recipe.dataparser_options]
     settings += [None if recipe.data is None else str(recipe.data.absolute())]
+    settings += [schedules_end] if schedules_end is not None else []
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:8]
     return re.sub(r"[^\w.=,-]+", "_", "-".join([*words, f"seed{seed}"]))[:100] + f"-{digest}"
 

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nerf_plugins.experiments.tables import Setting
+from nerf_plugins.new_files import new_file
 
 AXES = {"train_images": "training images", "steps": "training steps"}
+FILES = {axis: f"psnr_over_{axis}.png" for axis in AXES}
 
 
 def plot_psnr(settings: Sequence[Setting], folder: Path) -> list[Path]:
@@ -18,11 +20,14 @@ def plot_psnr(settings: Sequence[Setting], folder: Path) -> list[Path]:
 
     Returns:
         The files.
+
+    Raises:
+        InputError: a file exists, or cannot be written.
     """
     paths = []
     for axis, label in AXES.items():
         if len({getattr(setting, axis) for setting in settings}) > 1:
-            paths.append(folder / f"psnr_over_{axis}.png")
+            paths.append(folder / FILES[axis])
             _plot(lines_over(axis, settings), label, paths[-1])
     return paths
 
@@ -58,4 +63,5 @@ def _plot(lines: dict[str, list[tuple[int, float, float]]], label: str, path: Pa
     axes.set(xlabel=label, ylabel="PSNR of held-out images, dB")
     axes.grid(alpha=0.3)
     figure.legend(loc="outside lower left", fontsize="x-small")
-    figure.savefig(path)
+    with new_file(path, "--output-dir") as part:
+        figure.savefig(part)

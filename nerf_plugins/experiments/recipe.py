@@ -25,7 +25,8 @@ class Recipe:
     methods: tuple[str, ...]
     """Names for ns-train; ``name+model.occupancy.steps_per_diagonal=192`` sets options of the pipeline for this method."""
     steps: tuple[int, ...]
-    """Each gets a checkpoint; one training reaches them all."""
+    """Each gets a checkpoint; one training reaches them all.
+    Schedules that follow the training's length end at the last one: with another the runs are others. Steps in between may be added."""
     name: str
     """Of the folder in output_dir that holds the runs; the file's name unless given."""
     dataparser: str | None = None
@@ -104,6 +105,8 @@ def _text(key: str, value: Any) -> str:
 def _folder_name(key: str, value: Any) -> str:
     if "/" in _text(key, value) or value in (".", ".."):
         raise InputError(f"{key} is {value!r}: give the name of a folder, not a path")
+    if len(value.encode()) > 255:
+        raise InputError(f"{key} is {len(value.encode())} bytes long: no folder's name may have more than 255")
     return value
 
 

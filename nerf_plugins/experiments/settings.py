@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from nerf_plugins.experiments.planned_runs import FRAMES
+from nerf_plugins.experiments.planned_runs import FRAMES, schedules_without_end
 
 _LABELS = {"timestamp", "experiment_name", "project_name", "output_dir", "relative_model_dir", "vis", "prompt"}
-_WHERE_TO_BEGIN_AND_END = {
-    "max_num_iterations",
-    "save_at_steps",
-    "load_dir",
-    "load_step",
-    "load_checkpoint",
-    "load_config",
-}
+_WHERE_TO_END = {"max_num_iterations", "save_at_steps", "load_config"}
+_WHERE_TO_BEGIN = {"load_dir", "load_step", "load_checkpoint"}
 _AXES = {"machine.seed", FRAMES}
 _DATA = ("pipeline.datamanager.data", "pipeline.datamanager.dataparser.data")  # the first, where it is given, wins
 _SPLIT_FILE = "pipeline.datamanager.subset.split_file"
@@ -28,15 +23,36 @@ _GROUPS = ("viewer", "logging", "steps_per", "save_only", "machine.")
 
 def settings_of(config: Any) -> dict[str, str]:
     """A run's options by their dotted names, without those that say nothing of the method or are axes of their own: names and places,
-    how long it is trained, how often it saves and shows, the seed and the number of training images."""
+    how long it is trained, how often it saves and shows, the seed and the number of training images.
+
+    Where schedules end is a setting, also where it follows from the training's length, since it changes the rates of every step. So is
+    another run's checkpoint that the training began with; one of its own only resumed it.
+    """
     options = dict(_flat(config))
     data = [options.pop(name) for name in _DATA if name in options]
-    ignored = _LABELS | _WHERE_TO_BEGIN_AND_END | _AXES
+    ignored = _LABELS | _WHERE_TO_END | _AXES | (set() if _begins_with_another(config) else _WHERE_TO_BEGIN)
     settings = {name: value for name, value in options.items() if name not in ignored and not name.startswith(_GROUPS)}
     split = settings.get(_SPLIT_FILE, "None")
     if split != "None":
         settings[_SPLIT_FILE] = _what_it_lists(Path(split))
+    settings |= dict.fromkeys(schedules_without_end(config), str(_first_step(config) + config.max_num_iterations))
     return settings | {"data": next((path for path in data if path != "None"), "None")}
+
+
+def _begins_with_another(config: Any) -> bool:
+    """Whether the training began with a checkpoint from outside of the run's own folder."""
+    source = config.load_dir or config.load_checkpoint
+    return source is not None and not source.resolve().is_relative_to(config.get_base_dir().resolve())
+
+
+def _first_step(config: Any) -> int:
+    """The step that the training began with, as far as its options tell: of the newest checkpoint in load_dir nothing is known any more."""
+    if getattr(config, "restart_steps", False):
+        return 0
+    if config.load_dir is not None:
+        return 0 if config.load_step is None else config.load_step + 1
+    found = re.fullmatch(r"step-(\d+)", config.load_checkpoint.stem) if config.load_checkpoint is not None else None
+    return int(found.group(1)) + 1 if found else 0
 
 
 def _what_it_lists(split_file: Path) -> str:

@@ -23,6 +23,8 @@ from nerf_plugins.experiments.workers import Job, LocalWorkers, RayWorkers, Work
 from nerf_plugins.new_files import make_folder, update_csv
 
 POLL_SECONDS = 0.5
+REFRESH_SECONDS = 3.0
+"""The live table reads the checkpoints and logs of all runs that are not finished."""
 
 
 class Sweep:
@@ -38,6 +40,8 @@ class Sweep:
         """Submitted and not ended."""
         self.n_missing: dict[str, int] = {}
         """Checkpoints that a run lacked when its process was started."""
+        self._cells: dict[str, list[str]] = {}
+        """The table's, of runs that are not active: nothing but this sweep changes them."""
 
     def train(self, workers: Workers, threads: int | None) -> None:
         """Trains what is missing; a run that fails stops no other."""
@@ -45,6 +49,7 @@ class Sweep:
             self._submit(run, workers, threads)
         self.write_csv()
         with self._display() as show:
+            shown = time.monotonic()
             while self.active:
                 ended = workers.ended()
                 for label, code in ended.items():
@@ -54,9 +59,10 @@ class Sweep:
                         self._submit(self.runs[label], workers, threads)  # its next leg, if there is one
                 if ended:
                     self.write_csv()
-                show()
+                if ended or time.monotonic() - shown >= REFRESH_SECONDS:
+                    show()
+                    shown = time.monotonic()
                 time.sleep(POLL_SECONDS)
-            show()
 
     def _submit(self, run: Run, workers: Workers, threads: int | None) -> None:
         run.folder.remove_broken()
@@ -106,11 +112,15 @@ class Sweep:
                 rows.append(row)
         return rows
 
-    def write_csv(self) -> Path:
-        """Writes the rows beside the runs; the file is whole at any time."""
-        rows, path = self.rows(), self.folder / "sweep.csv"
-        update_csv(path, list(rows[0]), rows)
-        return path
+    @property
+    def csv(self) -> Path:
+        """The file of the rows, beside the runs."""
+        return self.folder / "sweep.csv"
+
+    def write_csv(self) -> None:
+        """Writes the rows; the file is whole at any time."""
+        rows = self.rows()
+        update_csv(self.csv, list(rows[0]), rows)
 
     def table(self) -> Table:
         """The runs with how far they are."""
@@ -118,16 +128,24 @@ class Sweep:
         table = Table(title=f"sweep {self.recipe.name}")
         for name in ("method", "frames", "seed", *(o.split(".")[-1] for o in options), "steps", "state", "seconds"):
             table.add_column(name, overflow="fold")
-        for run in self.runs.values():
-            last = run.steps[-1]
-            state = self.state(run, last)
-            step = last if state == "done" else min(run.folder.last_step(), last)
-            seconds = next((s for s in map(run.folder.seconds, reversed(run.steps)) if s is not None), None)
-            cells = [run.method, "all" if run.frames is None else run.frames, run.seed]
-            cells += [run.choices[o] for o in options]
-            cells += [f"{step}/{last}", state, "" if seconds is None else f"{seconds:.0f}"]
-            table.add_row(*map(str, cells))
+        for label, run in self.runs.items():
+            cells = self._cells.pop(label, None)
+            if cells is None or label in self.active:
+                cells = self._row(run)
+            if label not in self.active:
+                self._cells[label] = cells
+            table.add_row(*cells)
         return table
+
+    def _row(self, run: Run) -> list[str]:
+        """The table's row of a run."""
+        last = run.steps[-1]
+        state = self.state(run, last)
+        step = last if state == "done" else min(run.folder.last_step(), last)
+        seconds = next((s for s in map(run.folder.seconds, reversed(run.steps)) if s is not None), None)
+        cells = [run.method, "all" if run.frames is None else run.frames, run.seed]
+        cells += [run.choices[o] for o in self.recipe.grid]
+        return [*map(str, cells), f"{step}/{last}", state, "" if seconds is None else f"{seconds:.0f}"]
 
     @contextmanager
     def _display(self) -> Iterator[Any]:
@@ -150,7 +168,8 @@ def sweep(options: SweepOptions, console: Console | None = None) -> tuple[Path, 
 
     Returns:
         The table's CSV file, with a row for each run and number of steps (columns run, method, frames, seed, the grid's options, steps,
-        state, seconds, load_config, checkpoint), and whether every checkpoint is there.
+        state, seconds, load_config, checkpoint), and whether every checkpoint is there. A dry run writes nothing: the file may be missing,
+        or of an earlier state.
 
     Raises:
         InputError: the recipe is not sound, its sweep is running already, or there are no such workers.
@@ -164,16 +183,16 @@ def sweep(options: SweepOptions, console: Console | None = None) -> tuple[Path, 
     except InputError as e:
         raise InputError(f"recipe {options.recipe}: {e}") from e
     state = Sweep(recipe, runs, console)
-    make_folder(state.folder, "output_dir or name in the recipe")
     if not options.dry_run:
+        make_folder(state.folder, "output_dir or name in the recipe")
         with ExitStack() as stack:
             stack.enter_context(_only_one(state.folder))
             workers, threads = _workers(options)
             stack.callback(workers.close)
             state.train(workers, threads)
-    path = state.write_csv()
+            state.write_csv()
     console.print(state.table())
-    return path, all(row["state"] == "done" for row in state.rows())
+    return state.csv, all(row["state"] == "done" for row in state.rows())
 
 
 def _workers(options: SweepOptions) -> tuple[Workers, int | None]:

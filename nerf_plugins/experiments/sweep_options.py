@@ -27,4 +27,4 @@ class SweepOptions:
     gpus_per_run: float | None = None
     """Ray: GPUs that a run takes. None: 1 if this machine has CUDA, else 0."""
     dry_run: bool = False
-    """Check the recipe and show the table as it stands; train nothing."""
+    """Check the recipe and show the table as it stands; train and write nothing."""

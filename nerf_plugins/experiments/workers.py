@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -140,9 +141,26 @@ def train(job: Job) -> int:
         end(process)
 
 
+def find_ns_train() -> str:
+    """This Python's ns-train, or else the one on the PATH.
+
+    Raises:
+        InputError: there is none.
+    """
+    beside = Path(sys.executable).parent / "ns-train"
+    found = str(beside) if beside.is_file() else shutil.which("ns-train")
+    if found is None:
+        raise InputError(f"ns-train is neither in {beside.parent} nor on the PATH: activate nerfstudio's environment")
+    return found
+
+
 def start(job: Job) -> subprocess.Popen:
-    """Starts ns-train of this Python, with its output in the job's log."""
-    command = [str(Path(sys.executable).with_name("ns-train")), job.method, "--load-config", str(job.config)]
+    """Starts ns-train, with its output in the job's log.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    command = [find_ns_train(), job.method, "--load-config", str(job.config)]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
     if job.threads is not None:
         environment["OMP_NUM_THREADS"] = str(job.threads)

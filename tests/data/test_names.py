@@ -1,8 +1,9 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from nerf_plugins.data.names import find_images, image_names, match_images, natural_order
+from nerf_plugins.data.names import dataset_folder, find_images, image_names, match_images, natural_order
 from nerf_plugins.errors import InputError
 
 PATHS = [Path("/d/train/r_10.png"), Path("/d/train/r_2.png"), Path("/d/test/r_2.png"), Path("/d/val/r_0.png")]
@@ -19,6 +20,14 @@ def test_numbers_in_paths_are_numbers():
 
 def test_names_are_within_the_folder_of_the_data():
     assert image_names([Path("/d/train/a.png"), Path("/e/b.png")], Path("/d")) == ["train/a.png", "/e/b.png"]
+
+
+def test_the_folder_of_data_that_are_a_file(tmp_path: Path):
+    file = tmp_path / "transforms.json"
+    file.touch()
+    for data, parsed in ((tmp_path, file.parent / "x"), (file, tmp_path / "x"), (None, tmp_path), (None, file)):
+        assert dataset_folder(SimpleNamespace(data=data, dataparser=SimpleNamespace(data=parsed))) == tmp_path
+    assert dataset_folder(SimpleNamespace(data=None, dataparser=SimpleNamespace(data=None))) == Path()
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,10 @@ def test_a_number_of_images(folder: Path):
     assert manager.train_image_names == ["images/f_1.png", "images/f_5.png", "images/f_8.png"]
 
 
+def test_names_of_images_where_the_data_are_a_file(folder: Path):
+    assert make_manager(folder / "transforms.json", SubsetConfig(n_images=3)).train_image_names[0] == "images/f_1.png"
+
+
 def test_lists_exchange_images_between_splits_in_one_world(folder: Path, tmp_path: Path):
     path = tmp_path / "lists.json"
     path.write_text(json.dumps({"train": ["f_9", 0, "images/f_4.png"], "test": [1]}))

@@ -1,5 +1,6 @@
 """Tables over runs: against nerfstudio's own evaluation, and by hand."""
 
+import copy
 import csv
 import shutil
 import subprocess
@@ -11,13 +12,15 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from nerfstudio.configs.method_configs import all_methods
 from nerfstudio.engine.trainer import TrainerConfig
 from nerfstudio.utils.eval_utils import eval_setup
 from PIL import Image
 
 from nerf_plugins import cli
+from nerf_plugins.errors import InputError
 from nerf_plugins.experiments.config_options import with_option
-from nerf_plugins.experiments.evaluation import Evaluation, picture_folders, write_comparison
+from nerf_plugins.experiments.evaluation import Evaluation, evaluate_checkpoint, picture_folders, write_comparison
 from nerf_plugins.experiments.found_runs import FoundRun
 from nerf_plugins.experiments.plots import lines_over, plot_psnr
 from nerf_plugins.experiments.settings import name_settings, settings_of
@@ -127,6 +130,28 @@ def test_a_run_at_fault_does_not_cost_the_others(sweep: Path, tmp_path: Path, ca
     assert {row["run"] for row in read(tmp_path / "out/metrics.csv")} == {f"tiny/nerf-hash-custom/{good.name}"}
 
 
+def test_a_truncated_checkpoint_costs_only_its_own_rows(sweep: Path, tmp_path: Path, capsys):
+    good, other = sorted((sweep / "tiny/nerf-hash-custom").glob("frames2-*"))
+    copied, broken = tmp_path / "copied", tmp_path / "copied/nerfstudio_models/step-000000039.ckpt"
+    shutil.copytree(other, copied)
+    broken.write_bytes(broken.read_bytes()[:-1000])
+    assert call(copied, good, "--output-dir", tmp_path / "out", "--pictures", 0) == 0
+    assert f"left out {broken}: it is truncated" in capsys.readouterr().err
+    means = [(r["run"].split("/")[-1], r["steps"]) for r in read(tmp_path / "out/metrics.csv") if r["image"] == "mean"]
+    assert means == [("copied", "10"), (good.name, "10"), (good.name, "40")]
+    (copied / "nerfstudio_models/step-000000009.ckpt").write_bytes(b"half of")
+    assert call(copied) == 1
+    assert "truncated: delete them" in capsys.readouterr().err
+
+
+def test_plots_are_not_overwritten(tmp_path: Path):
+    settings = group_by_setting([evaluation([20.0 + n], 4, n, 1) for n in (1, 2)], ["m"] * 2)
+    plot_psnr(settings, tmp_path)
+    with pytest.raises(InputError, match=r"psnr_over_steps\.png exists and is not overwritten"):
+        plot_psnr(settings, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_a_copied_run_is_evaluated_where_it_lies(sweep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     run = next((sweep / "tiny/nerf-hash-custom").glob("frames2-seed0-*"))
     other = next((sweep / "tiny/nerf-hash-custom").glob("frames2-seed1-*"))
@@ -146,6 +171,9 @@ def test_a_copied_run_is_evaluated_where_it_lies(sweep: Path, tmp_path: Path, mo
 def test_what_is_wrong_is_one_line(sweep: Path, table: Path, tmp_path: Path, capsys):
     begun, run = sweep / "tiny/nerf-hash-custom/begun", next((sweep / "tiny/nerf-hash-custom").glob("frames2-*"))
     (tmp_path / "bad.yml").write_text("a: 1")
+    plotted = tmp_path / "plotted"
+    plotted.mkdir()
+    (plotted / "psnr_over_steps.png").write_bytes(b"mine")
     for arguments, words in [
         ([tmp_path / "none"], "none does not exist"),
         ([tmp_path / "empty"], "holds no config.yml"),
@@ -154,6 +182,7 @@ def test_what_is_wrong_is_one_line(sweep: Path, table: Path, tmp_path: Path, cap
         ([tmp_path / "bad.yml"], "no method that is installed"),
         ([run, "--pictures", -1], "--pictures -1"),
         ([run, "--output-dir", table], "exists and is not overwritten"),
+        ([run, "--output-dir", plotted], "psnr_over_steps.png exists and is not overwritten"),
         ([run, "--output-dir", tmp_path / "bad.yml"], "cannot be written to"),
         ([run, "--output-dir", tmp_path / "bad.yml/out"], "cannot be written to"),
         ([], "no run is given"),
@@ -173,7 +202,7 @@ def config_of(**changes):
 
 
 def test_runs_that_differ_in_the_seed_have_one_setting():
-    first = settings_of(config_of(machine__seed=1, timestamp="a", max_num_iterations=5))
+    first = settings_of(config_of(machine__seed=1, timestamp="a", steps_per_save=5))
     assert first == settings_of(config_of(machine__seed=2, timestamp="b", pipeline__datamanager__subset__n_images=7))
     by_parser = settings_of(config_of(pipeline__datamanager__dataparser__data="a"))
     assert by_parser == settings_of(config_of(pipeline__datamanager__data="a")) != first
@@ -183,6 +212,37 @@ def test_runs_that_differ_in_the_seed_have_one_setting():
         "m eikonal_loss_mult=0.5",
         "n",
     ]
+
+
+VARIANCE_ENDS = "optimizers.variance.scheduler.max_steps"
+
+
+def test_trainings_whose_schedules_end_elsewhere_are_no_seeds_of_one_setting():
+    def end(**changes) -> str:
+        return settings_of(config_of(**changes))[VARIANCE_ENDS]
+
+    assert (end(max_num_iterations=5000), end(max_num_iterations=10000)) == ("5000", "10000")
+    own = neus_hash_custom.config.get_base_dir() / "nerfstudio_models"
+    resumed = {"load_checkpoint": own / "step-000003999.ckpt", "max_num_iterations": 1000}
+    assert settings_of(config_of(**resumed)) == settings_of(config_of(max_num_iterations=5000))
+    assert end(load_dir=own, load_step=3999, max_num_iterations=1000) == "5000"
+    assert end(**resumed, restart_steps=True) == "1000"
+    assert end(load_checkpoint="x/mine.ckpt", max_num_iterations=1000) == "1000"  # nothing says where it began
+    planned = {"optimizers__variance__scheduler__max_steps": 5000, "max_num_iterations": 1000}
+    assert end(**planned) == "5000"  # as a sweep has it
+    others = [copy.deepcopy(all_methods["nerfacto"]) for _ in range(2)]
+    others[1].max_num_iterations = 7
+    assert settings_of(others[0]) == settings_of(others[1])
+
+
+def test_trainings_that_began_with_other_models_are_no_seeds_of_one_setting():
+    first, same, other = (
+        settings_of(config_of(load_dir=f"outputs/{run}/nerfstudio_models", restart_steps=True, machine__seed=seed))
+        for run, seed in (("a", 1), ("a", 2), ("b", 1))
+    )
+    assert first == same != other
+    one, two = (settings_of(config_of(load_checkpoint=f"outputs/{run}.ckpt", restart_steps=True)) for run in "ab")
+    assert one != two
 
 
 def test_options_of_one_name_are_told_apart():
@@ -212,6 +272,25 @@ def evaluation(psnrs: list[float], images: int, steps: int, seed: int) -> Evalua
     run = SimpleNamespace(config=SimpleNamespace(machine=SimpleNamespace(seed=seed)))
     scores = {f"r_{i}": {"psnr": psnr} for i, psnr in enumerate(psnrs)}
     return Evaluation(run, steps, images, {"train_seconds": 10.0 * seed}, scores)  # type: ignore[arg-type]
+
+
+def test_names_of_images_where_the_data_are_a_file(tmp_path: Path):
+    data = tmp_path / "transforms.json"
+    data.touch()
+    camera = SimpleNamespace(height=2, width=2, rescale_output_resolution=lambda scale: None)
+    manager = SimpleNamespace(
+        config=SimpleNamespace(data=data, dataparser=SimpleNamespace(data=data)),
+        train_dataset=[None],
+        eval_dataset=SimpleNamespace(image_filenames=[tmp_path / "images/a.png"]),
+        fixed_indices_eval_dataloader=[(camera, {"image_idx": 0})],
+    )
+    model = SimpleNamespace(
+        get_outputs_for_camera=lambda camera: {},
+        get_image_metrics_and_images=lambda outputs, batch: ({"psnr": 20.0}, {}),
+    )
+    pipeline = SimpleNamespace(datamanager=manager, model=model, train_seconds=1.0, eval=lambda: None)
+    run: FoundRun = SimpleNamespace()  # type: ignore[assignment]
+    assert list(evaluate_checkpoint(run, 1, pipeline, 0, tmp_path).images) == ["images/a.png"]
 
 
 def test_the_spread_over_seeds_by_hand():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from rich.console import Console
 
 from nerf_plugins.errors import InputError
 from nerf_plugins.experiments.planned_runs import plan
@@ -58,6 +59,7 @@ def runs(folder: Path, **changes):
         ({"dataparser_options": ["num-train=9", "num_train=8"]}, ["num_train", "twice"]),
         ({"name": ".."}, ["name", "'..'"]),
         ({"name": "a/b"}, ["name", "'a/b'"]),
+        ({"name": "ü" * 150}, ["name", "300 bytes"]),
     ],
 )
 def test_what_is_wrong_is_named_in_one_line(tmp_path, changes, words):
@@ -85,11 +87,37 @@ def test_the_grid_is_every_combination_with_its_options_set(tmp_path):
     assert {(run.frames, run.seed) for run in made} == {(2, 0), (2, 1), (None, 0), (None, 1)}
 
 
-def test_a_folders_name_follows_the_settings_but_not_the_steps(tmp_path):
+def test_a_folders_name_follows_the_settings_but_not_the_steps_in_between(tmp_path):
     label = runs(tmp_path)[0].label
-    assert runs(tmp_path, steps=[10, 20, 30])[0].label == label
+    assert runs(tmp_path, steps=[5, 10, 20])[0].label == label
     assert runs(tmp_path, options={"steps_per_save": 7})[0].label != label
     assert runs(tmp_path, dataparser_options=["resolution=16"])[0].label != label
+
+
+def test_another_last_step_is_another_run_where_schedules_end_there(tmp_path):
+    def label(last: int, **changes) -> str:
+        return runs(tmp_path, steps=[10, last], **changes)[0].label
+
+    assert label(20) != label(30)
+    assert label(20, options={"optimizers.fields.scheduler.max_steps": 40}) != label(20)
+    fixed = {f"optimizers.{name}.scheduler.max_steps": 40 for name in ("fields", "camera_opt")}
+    assert label(20, options=fixed) == label(30, options=fixed)
+    assert label(20, methods=["nerfacto"]) == label(30, methods=["nerfacto"])
+    assert label(20, methods=["splatfacto"]) == label(30, methods=["splatfacto"])  # has groups without a schedule
+
+
+def schedules_end(config) -> set[int]:
+    return {group["scheduler"].max_steps for group in config.optimizers.values()}
+
+
+def test_a_run_that_goes_on_has_the_schedules_of_the_whole_training(tmp_path):
+    run = runs(tmp_path, methods=["neus-hash-custom"])[0]
+    assert schedules_end(run.next_config()) == {20}
+    checkpoint(run, 10)
+    config = run.next_config()
+    assert (config.max_num_iterations, schedules_end(config)) == (10, {20})
+    fixed = {"optimizers.fields.scheduler.max_steps": 40}
+    assert schedules_end(runs(tmp_path, methods=["neus-hash-custom"], options=fixed)[0].config) == {20, 40}
 
 
 def test_a_key_that_is_there_twice(tmp_path):
@@ -110,9 +138,22 @@ def test_a_path_may_hold_spaces(tmp_path):
 
 def test_an_output_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
-    for changes in ({"output_dir": str(tmp_path / "file")}, {"name": "x" * 300}):
-        with pytest.raises(InputError, match=r"cannot be written to .*give another output_dir"):
-            sweep(SweepOptions(write(tmp_path, **changes), dry_run=True))
+    with pytest.raises(InputError, match=r"cannot be written to .*give another output_dir"):
+        sweep(SweepOptions(write(tmp_path, output_dir=str(tmp_path / "file"))))
+
+
+def test_a_dry_run_writes_nothing(tmp_path):
+    recipe = write(tmp_path)
+    _, is_complete = sweep(SweepOptions(recipe, dry_run=True), Console(quiet=True))
+    assert not is_complete
+    assert list(tmp_path.iterdir()) == [recipe]
+    for steps in (10, 20):
+        checkpoint(runs(tmp_path)[0], steps)
+    there = sorted(tmp_path.rglob("*"))
+    path, is_complete = sweep(SweepOptions(recipe, dry_run=True), Console(quiet=True))
+    assert is_complete
+    assert sorted(tmp_path.rglob("*")) == there
+    assert path == tmp_path / "out/some/sweep.csv"
 
 
 def checkpoint(run, steps: int) -> None:
