@@ -36,7 +36,15 @@ def settings_of(config: Any) -> dict[str, str]:
     if split != "None":
         settings[_SPLIT_FILE] = _what_it_lists(Path(split))
     settings |= dict.fromkeys(schedules_without_end(config), str(_first_step(config) + config.max_num_iterations))
-    return settings | {"data": next((path for path in data if path != "None"), "None")}
+    return _with_one_end(settings) | {"data": next((path for path in data if path != "None"), "None")}
+
+
+def _with_one_end(settings: dict[str, str]) -> dict[str, str]:
+    """Says once where all schedules end, if they end together."""
+    ends = {name: value for name, value in settings.items() if name.endswith(".scheduler.max_steps")}
+    if len(set(ends.values())) != 1:
+        return settings
+    return {name: value for name, value in settings.items() if name not in ends} | {"schedules_end": min(ends.values())}
 
 
 def _begins_with_another(config: Any) -> bool:

@@ -214,12 +214,9 @@ def test_runs_that_differ_in_the_seed_have_one_setting():
     ]
 
 
-VARIANCE_ENDS = "optimizers.variance.scheduler.max_steps"
-
-
 def test_trainings_whose_schedules_end_elsewhere_are_no_seeds_of_one_setting():
     def end(**changes) -> str:
-        return settings_of(config_of(**changes))[VARIANCE_ENDS]
+        return settings_of(config_of(**changes))["schedules_end"]
 
     assert (end(max_num_iterations=5000), end(max_num_iterations=10000)) == ("5000", "10000")
     own = neus_hash_custom.config.get_base_dir() / "nerfstudio_models"
@@ -228,8 +225,11 @@ def test_trainings_whose_schedules_end_elsewhere_are_no_seeds_of_one_setting():
     assert end(load_dir=own, load_step=3999, max_num_iterations=1000) == "5000"
     assert end(**resumed, restart_steps=True) == "1000"
     assert end(load_checkpoint="x/mine.ckpt", max_num_iterations=1000) == "1000"  # nothing says where it began
-    planned = {"optimizers__variance__scheduler__max_steps": 5000, "max_num_iterations": 1000}
-    assert end(**planned) == "5000"  # as a sweep has it
+    fields, variance = (f"optimizers.{group}.scheduler.max_steps" for group in ("fields", "variance"))
+    apart = settings_of(config_of(optimizers__variance__scheduler__max_steps=5000, max_num_iterations=1000))
+    assert (apart[fields], apart[variance]) == ("1000", "5000")
+    planned = {name.replace(".", "__"): 5000 for name in (fields, variance, fields.replace("fields", "camera_opt"))}
+    assert end(**planned, max_num_iterations=1000) == "5000"  # as a sweep has it
     others = [copy.deepcopy(all_methods["nerfacto"]) for _ in range(2)]
     others[1].max_num_iterations = 7
     assert settings_of(others[0]) == settings_of(others[1])
