@@ -1,3 +1,4 @@
+import os
 import types
 from pathlib import Path
 
@@ -62,10 +63,25 @@ def test_a_save_that_is_cut_off_leaves_the_old_checkpoint_alone(tmp_path: Path, 
     assert checkpoints(trainer) == ["step-000000010.ckpt"]
     assert trainer.checkpoint_dir.name == "nerfstudio_models"
     assert trainer.config.save_only_latest_checkpoint
+    assert [path.name for path in trainer.base_dir.iterdir()] == ["nerfstudio_models"]
     monkeypatch.undo()
     trainer.save_checkpoint(30)
     assert checkpoints(trainer) == ["step-000000030.ckpt"]
     assert [path.name for path in trainer.base_dir.iterdir()] == ["nerfstudio_models"]
+
+
+def test_half_a_file_of_a_killed_training_stays_out_of_the_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    trainer = make_trainer(tmp_path, save_only_latest_checkpoint=False)
+    stale = trainer.base_dir / f".checkpoint-{os.getpid()}"  # in containers process ids recur
+    stale.mkdir()
+    (stale / "step-000000005.ckpt").write_bytes(b"half a checkp")
+    trainer.save_checkpoint(10)
+    assert checkpoints(trainer) == ["step-000000010.ckpt"]
+    assert torch.load(trainer.checkpoint_dir / "step-000000010.ckpt")["step"] == 10
+    monkeypatch.setattr(Trainer, "setup", lambda self, test_mode: setattr(self, "callbacks", []))
+    trainer.setup()
+    assert [path.name for path in trainer.base_dir.iterdir()] == ["nerfstudio_models"]
+    assert checkpoints(trainer) == ["step-000000010.ckpt"]
 
 
 def test_a_truncated_checkpoint_is_named(tmp_path: Path):
