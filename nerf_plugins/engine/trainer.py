@@ -45,6 +45,11 @@ class NerfTrainerConfig(TrainerConfig):
     save_at_steps: tuple[int, ...] = ()
     """Also save after these many steps, and keep these checkpoints whatever else is deleted. The one after n steps is step-(n-1)."""
 
+    def __post_init__(self) -> None:
+        wrong = [n for n in self.save_at_steps if n < 1]
+        if wrong:
+            raise InputError(f"save_at_steps: give numbers of steps, 1 or more, got {wrong[0]}")
+
     def save_config(self) -> None:
         """Saves the configuration as nerfstudio does, and with it a copy of the split file: the run's choice stays what it is."""
         with one_line_errors():

@@ -59,6 +59,8 @@ class VolumetricModelConfig(ModelConfig):
             raise InputError(f"near_plane must be >= 0 and below far_plane, got {self.near_plane} and {self.far_plane}")
         if not 0 <= self.early_stop_eps < 1:
             raise InputError(f"early_stop_eps must be in [0, 1), got {self.early_stop_eps}")
+        if self.enable_collider:
+            raise InputError("enable_collider is not used here: set the model's near_plane and far_plane")
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Called when a config.yml is read: options that it lacks, being of an earlier version, have their defaults."""

@@ -1,3 +1,4 @@
+import math
 import os
 import types
 from pathlib import Path
@@ -214,6 +215,19 @@ def test_a_rising_rate_carries_as_far_however_long_the_training(lr: float):
 def test_a_schedule_of_no_steps_is_refused(max_steps: int):
     with pytest.raises(InputError, match=f"max_steps must be >= 1.*got {max_steps}"):
         RisingSchedulerConfig(max_steps=max_steps)
+
+
+@pytest.mark.parametrize("lr_final", [0.0, -1e-4, math.nan])
+def test_a_decay_to_nothing_is_refused(lr_final: float):
+    with pytest.raises(InputError, match=f"lr_final must be > 0.*got {lr_final:g}"):
+        WarmupExponentialSchedulerConfig(lr_final=lr_final)
+    with pytest.raises(InputError, match="max_steps must be >= 1"):
+        WarmupExponentialSchedulerConfig(max_steps=0)
+
+
+def test_a_checkpoint_after_no_step_is_refused():
+    with pytest.raises(InputError, match=r"save_at_steps: .*got 0"):
+        NerfTrainerConfig(method_name="m", save_at_steps=(10, 0))
 
 
 def test_the_trainer_is_nerfstudios():
