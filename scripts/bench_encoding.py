@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import torch
 import tyro
 from bench_march import median_ms
-from bench_report import markdown_table
 from nerfstudio.field_components.encodings import HashEncoding as TorchHashEncoding
 from rich.console import Console
 from torch import Tensor
 
 from nerf_plugins.engine.memory import keep_freed_memory
 from nerf_plugins.errors import InputError
+from nerf_plugins.experiments.tables import markdown_table
 from nerf_plugins.fields.hash_encoding import HashEncoding, HashEncodingConfig
 
 warnings.filterwarnings("ignore")
@@ -120,7 +120,7 @@ def main() -> None:
     console.print(
         f"{where}, {options.positions} positions, 16 levels of 2 features, 2^{options.log2_table_size} entries; ms (times ours)"
     )
-    print(markdown_table(["", *ours], lines))
+    print(markdown_table([["", *ours], *lines]))
 
 
 if __name__ == "__main__":

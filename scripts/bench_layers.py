@@ -17,13 +17,13 @@ import torch
 import tyro
 import warp as wp
 from bench_march import median_ms
-from bench_report import markdown_table
 from rich.console import Console
 from torch import Tensor, nn
 
 import nerf_plugins.kernels  # noqa: F401  Warp without its banner
 from nerf_plugins.engine.memory import keep_freed_memory
 from nerf_plugins.errors import InputError
+from nerf_plugins.experiments.tables import markdown_table
 from nerf_plugins.fields.layers import make_layers
 from nerf_plugins.fields.precision import resolve_precision
 
@@ -166,7 +166,7 @@ def main() -> None:
     lines = [[name, *[f"{t:.2f} ({t / base:.2f})" for t, base in zip(row, ours)]] for name, row in times.items()]
     where = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     console.print(f"{where}, {options.rows} rows, {x.dtype}; ms (times ours)", markup=False)
-    print(markdown_table(["", "forward", "forward + backward"], lines))
+    print(markdown_table([["", "forward", "forward + backward"], *lines]))
 
 
 if __name__ == "__main__":

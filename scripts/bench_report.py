@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nerf_plugins.experiments.tables import markdown_table
+
 
 @dataclass
 class Result:
@@ -52,15 +54,16 @@ def checkpoint_table(results: list[Result]) -> str:
         "peak GiB": ("peak_gib", ".2f"),
     }
     lines = [[result.method, *cells(row, columns)] for result in results for row in result.rows]
-    lines += [[result.method, f"did not run: {result.failure}"] for result in results if result.failure]
-    return markdown_table(["method", *columns], lines)
+    empty = [""] * (len(columns) - 1)
+    lines += [[result.method, f"did not run: {result.failure}", *empty] for result in results if result.failure]
+    return markdown_table([["method", *columns], *lines])
 
 
 def rate_table(results: list[Result]) -> str:
     """Rays per second of the last checkpoints, each over each peer's."""
     ran = [result for result in results if result.rows]
     lines = [[a.method, *[f"{a.rows[-1]['rays_per_s'] / b.rows[-1]['rays_per_s']:.1f}" for b in ran]] for a in ran]
-    return markdown_table(["rays/s, times that of", *[result.method for result in ran]], lines)
+    return markdown_table([["rays/s, times that of", *[result.method for result in ran]], *lines])
 
 
 def parts_lines(results: list[Result]) -> list[str]:
@@ -76,12 +79,6 @@ def cells(row: dict[str, float], columns: dict[str, tuple[str, str]]) -> list[st
     """Formatted values; what was not measured is a dash."""
     values = [(row.get(key, math.nan), form) for key, form in columns.values()]
     return ["-" if math.isnan(value) else format(value, form) for value, form in values]
-
-
-def markdown_table(header: list[str], lines: list[list[str]]) -> str:
-    """A markdown table; short lines are filled up."""
-    rows = [header, ["---"] * len(header), *[line + [""] * (len(header) - len(line)) for line in lines]]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
 def write_csv(results: list[Result], path: Path) -> None:

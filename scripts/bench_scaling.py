@@ -27,11 +27,11 @@ import torch
 import tyro
 from bench_march import Options as MarchOptions
 from bench_march import make_problem
-from bench_report import markdown_table
 from bench_train import Options as TrainOptions
 from bench_train import Run, allow_missing_lpips, synchronize
 from rich.console import Console
 
+from nerf_plugins.experiments.tables import markdown_table
 from nerf_plugins.ops import empty_blocks, march_grid
 
 console = Console(width=160)
@@ -265,7 +265,7 @@ def tables(rows: list[Row]) -> list[str]:
             for r in rows
             if r.panel == panel
         ]
-        parts.append(markdown_table(["", x_label, y_label, "peak MiB", "rays", "samples"], lines))
+        parts.append(markdown_table([["", x_label, y_label, "peak MiB", "rays", "samples"], *lines]))
         parts += [growth(series) for series in by_series(rows, panel).values()]
     return parts
 

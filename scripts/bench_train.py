@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ import yaml
 from bench_report import Result, report
 from nerfstudio.engine.callbacks import TrainingCallbackLocation
 from rich.console import Console
+
+from nerf_plugins.errors import InputError
+from nerf_plugins.experiments.config_options import with_option
 
 console = Console(width=160)
 
@@ -114,19 +118,16 @@ def read_recipe(path: Path) -> Options:
     return Options(**options)
 
 
-def set_option(root: Any, override: str) -> None:
-    """Sets ``a.b.c=value`` in nested configs, with the type of the present value.
+def with_options(config: Any, overrides: Sequence[str]) -> Any:
+    """A config with ``a.b.c=value`` set; the values are read and checked as ns-train would.
 
     Raises:
-        SystemExit: there is no such option.
+        InputError: there is no such option, or the value is of another type.
     """
-    path, _, value = override.partition("=")
-    *parents, name = path.split(".")
-    for parent in parents:
-        root = getattr(root, parent, None)
-    if not hasattr(root, name):
-        raise SystemExit(f"option {path}: there is no such option")
-    setattr(root, name, value if isinstance(getattr(root, name), str) else yaml.safe_load(value))
+    for override in overrides:
+        name, _, value = override.partition("=")
+        config = with_option(config, name, value)
+    return config
 
 
 def make_trainer(options: Options, method: str) -> Any:
@@ -140,16 +141,14 @@ def make_trainer(options: Options, method: str) -> Any:
         raise SystemExit(f"method {name}: nerfstudio knows no such method; known are {', '.join(sorted(all_methods))}")
     config = copy.deepcopy(all_methods[name])
     parsers = {**dataparsers, **discover_dataparsers()[0]}
-    config.pipeline.datamanager.dataparser = copy.deepcopy(parsers[options.dataparser])
+    dataparser = with_options(parsers[options.dataparser], options.dataparser_options)
+    config.pipeline.datamanager.dataparser = copy.deepcopy(dataparser)
     config.pipeline.datamanager.data = options.data
-    for override in options.dataparser_options:
-        set_option(config.pipeline.datamanager.dataparser, override)
     config.machine.device_type = "cuda" if torch.cuda.is_available() else "cpu"
     config.vis = "tensorboard"
     config.output_dir = Path(tempfile.mkdtemp(prefix="bench_train_"))
     config.timestamp = name
-    for override in overrides:
-        set_option(config.pipeline, override)
+    config.pipeline = with_options(config.pipeline, overrides)
     random.seed(options.seed)
     np.random.seed(options.seed)  # noqa: NPY002  (nerfstudio's own seeding)
     torch.manual_seed(options.seed)
@@ -319,7 +318,7 @@ def train_method(options: Options, method: str) -> Result:
     seconds = options.peer_seconds if is_peer and options.peer_seconds is not None else options.seconds
     try:
         return Run(options, method).train(seconds)
-    except SystemExit as e:
+    except (SystemExit, InputError) as e:
         return Result(method, failure=str(e))
     except Exception as e:  # a peer that cannot run here does not stop the others
         return Result(method, failure=f"{type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}")

@@ -1,6 +1,5 @@
 """The benchmark scripts run: their output is looked at, their times are not."""
 
-import copy
 import csv
 import importlib
 import subprocess
@@ -100,9 +99,35 @@ def test_recipes_name_known_options_and_methods(recipe: Path, monkeypatch: pytes
     known = importlib.import_module("nerfstudio.configs.method_configs").all_methods
     for method in options.methods:
         name, *overrides = method.split("+")
-        pipeline = copy.deepcopy(known[name].pipeline)
-        for override in overrides:
-            bench_train.set_option(pipeline, override)
+        bench_train.with_options(known[name].pipeline, overrides)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        # NeuS's, not NeRF's.
+        ("model.sampler=surface", "option model.sampler is 'surface': give a value of type Literal"),
+        ("model.near_plane=2000", "near_plane must be >= 0 and below far_plane"),
+        ("model.occupancy.marchr=warp", "unknown option model.occupancy.marchr"),
+    ],
+)
+def test_a_wrong_option_of_a_method_is_one_line(option: str, message: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    bench_train = importlib.import_module("bench_train")
+    options = bench_train.parse_options(["--smoke"])
+    failure = bench_train.train_method(options, f"nerf-hash-custom+{option}").failure
+    assert failure.startswith(message)
+    assert "\n" not in failure
+
+
+def test_numbers_are_read_as_ns_train_reads_them(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    bench_train = importlib.import_module("bench_train")
+    known = importlib.import_module("nerfstudio.configs.method_configs").all_methods["nerf-hash-custom"].pipeline
+    overrides = ["model.near_plane=1e-3", "model.occupancy.grid.resolution=16"]
+    changed = bench_train.with_options(known, overrides).model
+    assert (changed.near_plane, changed.occupancy.grid.resolution) == (1e-3, 16)
+    assert known.model.near_plane == 0.05
 
 
 def test_an_unknown_option_in_a_recipe_is_one_line(tmp_path: Path):

@@ -12,7 +12,7 @@ from nerf_plugins.engine.finetuning import is_per_image
 from nerf_plugins.errors import InputError
 
 # What of the fields has no influence on density or distance.
-_COLOR = ("*color_*", "*colour_*", "*feature_head.*", "*view_layer.*")
+_COLOR = ("*color_*", "*feature_head.*", "*view_layer.*")
 
 
 def freeze(model: nn.Module, groups: Mapping[str, Sequence[Parameter]], names: Sequence[str]) -> str:

@@ -44,6 +44,11 @@ class WarmupExponentialSchedulerConfig(TrainingLengthSchedulerConfig):
     lr_final: float = 5e-5
     """Rate at ``max_steps`` and after."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.lr_final > 0:
+            raise InputError(f"scheduler: lr_final must be > 0, which a decay never reaches, got {self.lr_final:g}")
+
 
 class WarmupExponentialScheduler(Scheduler):
     r"""lr(step) = :math:`\text{lr} \cdot (\text{lr\_final}/\text{lr})^{\min(step/max\_steps, 1)} \cdot \min((step+1)/warmup\_steps, 1)`."""

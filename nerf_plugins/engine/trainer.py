@@ -7,6 +7,7 @@ import shutil
 import zipfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Literal
 
 import torch
@@ -24,6 +25,9 @@ from nerf_plugins.engine.pipeline import NerfPipeline, NerfPipelineConfig, one_l
 from nerf_plugins.engine.schedulers import TrainingLengthSchedulerConfig
 from nerf_plugins.errors import InputError
 
+# Of the folders in a run's that a checkpoint is written in before it is moved to its place.
+_PART_PREFIX = ".checkpoint-"
+
 
 @dataclass
 class NerfTrainerConfig(TrainerConfig):
@@ -40,6 +44,11 @@ class NerfTrainerConfig(TrainerConfig):
     What the model itself does by steps (annealing, the grid's warm-up, the centre crop) goes on where it was."""
     save_at_steps: tuple[int, ...] = ()
     """Also save after these many steps, and keep these checkpoints whatever else is deleted. The one after n steps is step-(n-1)."""
+
+    def __post_init__(self) -> None:
+        wrong = [n for n in self.save_at_steps if n < 1]
+        if wrong:
+            raise InputError(f"save_at_steps: give numbers of steps, 1 or more, got {wrong[0]}")
 
     def save_config(self) -> None:
         """Saves the configuration as nerfstudio does, and with it a copy of the split file: the run's choice stays what it is."""
@@ -117,27 +126,34 @@ class NerfTrainer(Trainer):
 
     def setup(self, test_mode: Literal["test", "val", "inference"] = "val") -> None:
         """nerfstudio's set-up; the listed checkpoints are saved when all else has been done in their step."""
+        self._remove_parts()
         super().setup(test_mode=test_mode)
         listed = tuple(n - 1 for n in self.config.save_at_steps)
         after = [TrainingCallbackLocation.AFTER_TRAIN_ITERATION]
         self.callbacks.append(TrainingCallback(after, lambda step: self.save_checkpoint(step), iters=listed))
 
     @check_main_thread
+    def _remove_parts(self) -> None:
+        """Deletes what a training that was killed while it saved has left in the run's folder."""
+        for part_dir in self.base_dir.glob(f"{_PART_PREFIX}*"):
+            shutil.rmtree(part_dir, ignore_errors=True)
+
+    @check_main_thread
     def save_checkpoint(self, step: int) -> None:
         """Saves as nerfstudio does, atomically."""
-        final_dir, self.checkpoint_dir = self.checkpoint_dir, self.base_dir / f".checkpoint-{os.getpid()}"
-        keep_latest, self.config.save_only_latest_checkpoint = self.config.save_only_latest_checkpoint, False
-        try:
-            super().save_checkpoint(step)
-        finally:
-            part_dir, self.checkpoint_dir = self.checkpoint_dir, final_dir
-            self.config.save_only_latest_checkpoint = keep_latest
-        final_dir.mkdir(parents=True, exist_ok=True)
-        for part in part_dir.glob("*.ckpt"):
-            os.replace(part, final_dir / part.name)
-        part_dir.rmdir()
+        final_dir, name = self.checkpoint_dir, f"step-{step:09d}.ckpt"
+        keep_latest = self.config.save_only_latest_checkpoint
+        self.base_dir.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=_PART_PREFIX, dir=self.base_dir) as part_dir:
+            self.checkpoint_dir, self.config.save_only_latest_checkpoint = Path(part_dir), False
+            try:
+                super().save_checkpoint(step)
+            finally:
+                self.checkpoint_dir, self.config.save_only_latest_checkpoint = final_dir, keep_latest
+            final_dir.mkdir(parents=True, exist_ok=True)
+            os.replace(Path(part_dir) / name, final_dir / name)
         if keep_latest:
-            kept = {f"step-{kept:09d}.ckpt" for kept in (step, *(n - 1 for n in self.config.save_at_steps))}
+            kept = {name, *(f"step-{n - 1:09d}.ckpt" for n in self.config.save_at_steps)}
             for old in final_dir.glob("*.ckpt"):
                 if old.name not in kept:
                     old.unlink()

@@ -92,7 +92,8 @@ def markdown(settings: Sequence[Setting], evaluations: Sequence[Evaluation], nam
         head = [name, str(e.train_images), str(e.steps), str(e.run.config.machine.seed)]
         for image, metrics in e.images.items():
             images.append([*head, image, *[format(metrics[q], COLUMNS[q]) if q in metrics else "-" for q in quality]])
-    return f"Means over the held-out images, ± the standard deviation over seeds.\n\n{_table(means)}\n\nEach image.\n\n{_table(images)}\n"
+    title = "Means over the held-out images, ± the standard deviation over seeds."
+    return "\n\n".join([title, markdown_table(means), "Each image.", markdown_table(images)]) + "\n"
 
 
 def _spread(value: tuple[float, float] | None, form: str, n_seeds: int) -> str:
@@ -101,6 +102,7 @@ def _spread(value: tuple[float, float] | None, form: str, n_seeds: int) -> str:
     return format(value[0], form) + (f" ± {value[1]:{form}}" if n_seeds > 1 else "")
 
 
-def _table(lines: Sequence[Sequence[str]]) -> str:
+def markdown_table(lines: Sequence[Sequence[str]]) -> str:
+    """A markdown table of a header and rows."""
     header, *rest = lines
     return "\n".join("| " + " | ".join(line) + " |" for line in [header, ["---"] * len(header), *rest])

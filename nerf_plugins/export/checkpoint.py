@@ -7,26 +7,22 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from nerfstudio.utils.rich_utils import CONSOLE
 from rich.progress import track
 
-from nerf_plugins.data.crop import CropBox
 from nerf_plugins.errors import InputError
 from nerf_plugins.export.masks import inside_masks
 from nerf_plugins.export.mesh import (
     color_vertices,
-    extract_closed_mesh,
-    extract_mesh,
     keep_vertices,
     largest_component,
+    model_mesh,
     move_to_world,
     write_mesh,
 )
 from nerf_plugins.export.options import MeshOptions
 from nerf_plugins.new_files import check_free
 from nerf_plugins.runs import load_pipeline, read_config, require_checkpoint
-from nerf_plugins.spaces import NDCSpace
 
 if TYPE_CHECKING:
     from trimesh import Trimesh
@@ -61,24 +57,13 @@ def export_mesh(options: MeshOptions) -> list[Path]:
 
 def mesh_of(model: Any, datamanager: Any, options: MeshOptions) -> Trimesh:
     """The mesh of a loaded pipeline's model, with colours, in the world units of its data manager's dataset."""
-    if not hasattr(model, "implicit_surface"):
-        raise InputError(f"a {type(model).__name__} offers no surface: meshes are made of this package's methods")
-    if isinstance(model.space, NDCSpace):
-        raise InputError(
-            "this model lives in normalised device coordinates (llff-data), which have no mesh in world units"
-        )
-    surface = model.implicit_surface()
-    extract = extract_closed_mesh if options.close_at_box else extract_mesh
-    mesh = extract(surface, options.resolution, track=_progress)
+    mesh = model_mesh(model, options.resolution, options.close_at_box, _progress)
     if options.masks != "ignore":
         dataset, share = datamanager.train_dataset, MAX_OUTSIDE[options.masks]
         mesh = keep_vertices(mesh, inside_masks(mesh.vertices, dataset, share, options.mask_margin))
-    crop = getattr(model, "collider", None)
-    if isinstance(crop, CropBox):
-        mesh = keep_vertices(mesh, crop.contains(torch.from_numpy(mesh.vertices)).numpy())
     if options.largest_component:
         mesh = largest_component(mesh)
-    color_vertices(mesh, surface)
+    color_vertices(mesh, model.implicit_surface())
     outputs = datamanager.train_dataparser_outputs
     move_to_world(mesh, outputs.dataparser_transform, outputs.dataparser_scale)
     CONSOLE.print(

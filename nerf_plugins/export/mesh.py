@@ -6,7 +6,7 @@ Meshes are `trimesh.Trimesh`; their vertex normals are the faces' around a verte
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,15 +14,42 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from nerf_plugins.data.crop import CropBox
 from nerf_plugins.errors import InputError
 from nerf_plugins.export.marching_cubes import Track, marching_cubes
 from nerf_plugins.implicit import ImplicitSurface
 from nerf_plugins.new_files import new_file
+from nerf_plugins.spaces import NDCSpace
 
 if TYPE_CHECKING:
     from trimesh import Trimesh
 
 _VERTICES_A_CALL = 1 << 16
+
+
+def model_mesh(model: Any, resolution: int, closed: bool = False, track: Track = iter) -> Trimesh:
+    """What a model shows of its surface, so cut to the run's crop; in the scene's space, without colours.
+
+    Args:
+        model: of this package.
+        resolution: cells along the longest side of the scene box.
+        closed: whether the mesh ends at the scene box's sides.
+        track: passes the blocks on, as for `marching_cubes`.
+
+    Raises:
+        InputError: the model has no surface in world units, its level is never crossed, or the crop leaves nothing.
+    """
+    if not hasattr(model, "implicit_surface"):
+        raise InputError(f"a {type(model).__name__} offers no surface: meshes are made of this package's methods")
+    if isinstance(model.space, NDCSpace):
+        raise InputError(
+            "this model lives in normalised device coordinates (llff-data), which have no mesh in world units"
+        )
+    mesh = (extract_closed_mesh if closed else extract_mesh)(model.implicit_surface(), resolution, track)
+    crop = getattr(model, "collider", None)
+    if isinstance(crop, CropBox):
+        mesh = keep_vertices(mesh, crop.contains(torch.from_numpy(mesh.vertices)).numpy())
+    return mesh
 
 
 def extract_mesh(surface: ImplicitSurface, resolution: int, track: Track = iter) -> Trimesh:

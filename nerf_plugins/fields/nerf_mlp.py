@@ -73,7 +73,7 @@ class NeRFMLP(RadianceField):
         self.density_head = nn.Linear(config.W, 1)
         self.feature_head = nn.Linear(config.W, config.W)
         self.view_layer = LinearLayers(config.W + direction_width, config.W // 2, 1)
-        self.colour_head = nn.Linear(config.W // 2, 3)
+        self.color_head = nn.Linear(config.W // 2, 3)
         if config.initialisation == "glorot":
             self.apply(_initialise_glorot)
 
@@ -96,8 +96,8 @@ class NeRFMLP(RadianceField):
         feature, raw_density = linear(hidden, self.feature_head, self.density_head)
         encoded = pad_columns(encode(pad_rows(directions), self.config.direction_frequencies).to(hidden.dtype))
         hidden = self.view_layer(torch.cat([feature, encoded], dim=-1))
-        (raw_colour,) = linear(hidden, self.colour_head)
-        return self._activate_density(raw_density)[:n], torch.sigmoid(raw_colour.float())[:n]
+        (raw_color,) = linear(hidden, self.color_head)
+        return self._activate_density(raw_density)[:n], torch.sigmoid(raw_color.float())[:n]
 
     def _trunk_output(self, positions: Tensor) -> Tensor:
         dtype = resolve_precision(self.config.precision, positions.device)

@@ -1,8 +1,7 @@
-"""Launching Warp kernels on torch tensors: on torch's stream on CUDA, over all cores on the CPU."""
+"""Launching Warp kernels on torch tensors: on torch's stream on CUDA, over torch's threads on the CPU."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -14,15 +13,15 @@ from torch import Tensor
 
 # Below this many threads of a kernel a second core costs more than it gives.
 _MIN_ITEMS_A_PIECE = 256
-# More pieces than cores, since rays differ in length.
-_PIECES_A_CORE = 4
+# More pieces than threads, since rays differ in length.
+_PIECES_A_THREAD = 4
 
 _loaded: set[wp.Kernel] = set()
 
 
 @lru_cache(maxsize=1)
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="nerf-plugins-kernel")
+def _pool(n_threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(n_threads, thread_name_prefix="nerf-plugins-kernel")
 
 
 def _argument(value: Any) -> Any:
@@ -65,7 +64,7 @@ def launch(kernel: Any, n_items: int, inputs: Sequence[Any], device: torch.devic
         return
     n_threads = torch.get_num_threads()
     if n_pieces is None:
-        n_pieces = min(n_threads * _PIECES_A_CORE, n_items // _MIN_ITEMS_A_PIECE)
+        n_pieces = min(n_threads * _PIECES_A_THREAD, n_items // _MIN_ITEMS_A_PIECE)
     if n_pieces < 2 or n_threads < 2:
         wp.launch(kernel, dim=n_items, inputs=[0, *arguments], device="cpu")
         return
@@ -80,4 +79,4 @@ def launch(kernel: Any, n_items: int, inputs: Sequence[Any], device: torch.devic
         run(0)
         _loaded.add(kernel)
         first_piece = 1
-    list(_pool().map(run, range(first_piece, n_pieces)))
+    list(_pool(n_threads).map(run, range(first_piece, n_pieces)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from nerfstudio.utils.rich_utils import CONSOLE
 from nerfstudio.viewer.viewer_elements import ViewerButton, ViewerControl, ViewerSlider
@@ -10,11 +11,9 @@ from torch import nn
 from viser import GlbHandle
 
 from nerf_plugins.errors import InputError
-from nerf_plugins.export.mesh import color_vertices, extract_mesh
-from nerf_plugins.implicit import ImplicitSurface
 
-# nerfstudio shows its scenes this much larger in the browser.
-_VIEWER_SCALE = 10.0
+if TYPE_CHECKING:
+    from trimesh import Trimesh
 
 
 class MeshView(nn.Module):
@@ -22,12 +21,12 @@ class MeshView(nn.Module):
     them.
 
     Args:
-        surface: gives the surface.
+        make_mesh: makes the coloured mesh in the scene's space, of a resolution; an `InputError` is shown.
     """
 
-    def __init__(self, surface: Callable[[], ImplicitSurface]) -> None:
+    def __init__(self, make_mesh: Callable[[int], Trimesh]) -> None:
         super().__init__()
-        self.surface = surface
+        self.make_mesh = make_mesh
         self.control = ViewerControl()
         self.resolution = ViewerSlider("Mesh resolution", 128, 32, 512, 32, hint="Cells along the scene box")
         self.show_button = ViewerButton("Show mesh", lambda _: self.show())
@@ -35,15 +34,17 @@ class MeshView(nn.Module):
         self.shown: GlbHandle | None = None
 
     def show(self) -> None:
-        """Makes the mesh and shows it in place of the one before; where there is no surface, says so."""
-        surface = self.surface()
+        """Makes the mesh and shows it in place of the one before; where there is none, says why."""
+        # Here, since it imports all of nerfstudio's models.
+        from nerfstudio.viewer.viewer import VISER_NERFSTUDIO_SCALE_RATIO
+
         try:
-            mesh = extract_mesh(surface, int(self.resolution.value))
+            mesh = self.make_mesh(int(self.resolution.value))
         except InputError as e:
             CONSOLE.print(f"[yellow]No mesh to show: {e}[/yellow]")
             return
-        color_vertices(mesh, surface)
-        self.shown = self.control.viser_server.scene.add_mesh_trimesh("/mesh", mesh, scale=_VIEWER_SCALE)
+        scene = self.control.viser_server.scene
+        self.shown = scene.add_mesh_trimesh("/mesh", mesh, scale=VISER_NERFSTUDIO_SCALE_RATIO)
 
     def hide(self) -> None:
         """Takes the mesh away."""

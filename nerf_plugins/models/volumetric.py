@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from nerfstudio.cameras.camera_optimizers import CameraOptimizerConfig
@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.export.mesh import color_vertices, model_mesh
 from nerf_plugins.implicit import ImplicitSurface
 from nerf_plugins.models.mesh_view import MeshView
 from nerf_plugins.models.metrics import image_metrics, psnr
@@ -26,6 +27,9 @@ from nerf_plugins.ops import Composited, PackedSamples, blend_background
 from nerf_plugins.samplers.occupancy import OccupancySampler, OccupancySamplerConfig
 from nerf_plugins.samplers.ray_budget import RayBudget
 from nerf_plugins.spaces import BoxSpace, Rays
+
+if TYPE_CHECKING:
+    from trimesh import Trimesh
 
 
 @dataclass
@@ -55,6 +59,8 @@ class VolumetricModelConfig(ModelConfig):
             raise InputError(f"near_plane must be >= 0 and below far_plane, got {self.near_plane} and {self.far_plane}")
         if not 0 <= self.early_stop_eps < 1:
             raise InputError(f"early_stop_eps must be in [0, 1), got {self.early_stop_eps}")
+        if self.enable_collider:
+            raise InputError("enable_collider is not used here: set the model's near_plane and far_plane")
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Called when a config.yml is read: options that it lacks, being of an earlier version, have their defaults."""
@@ -91,7 +97,7 @@ class VolumetricModel(Model):
             0.0001,
             hint="Light below which a ray is cut off",
         )
-        self.mesh_view = MeshView(self.implicit_surface)
+        self.mesh_view = MeshView(self.colored_mesh)
 
     @property
     def occupancy_sampler(self) -> OccupancySampler | None:
@@ -113,6 +119,12 @@ class VolumetricModel(Model):
     @abstractmethod
     def implicit_surface(self) -> ImplicitSurface:
         """The surface that the model has learnt."""
+
+    def colored_mesh(self, resolution: int) -> Trimesh:
+        """The surface as it is now, in the scene's space; arguments and errors are those of `model_mesh`."""
+        mesh = model_mesh(self, resolution)
+        color_vertices(mesh, self.implicit_surface())
+        return mesh
 
     def _picture_background(self, metadata: dict[str, Any]) -> Tensor:
         if self.config.background_color in ("white", "black"):

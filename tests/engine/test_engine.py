@@ -1,3 +1,5 @@
+import math
+import os
 import types
 from pathlib import Path
 
@@ -62,10 +64,25 @@ def test_a_save_that_is_cut_off_leaves_the_old_checkpoint_alone(tmp_path: Path, 
     assert checkpoints(trainer) == ["step-000000010.ckpt"]
     assert trainer.checkpoint_dir.name == "nerfstudio_models"
     assert trainer.config.save_only_latest_checkpoint
+    assert [path.name for path in trainer.base_dir.iterdir()] == ["nerfstudio_models"]
     monkeypatch.undo()
     trainer.save_checkpoint(30)
     assert checkpoints(trainer) == ["step-000000030.ckpt"]
     assert [path.name for path in trainer.base_dir.iterdir()] == ["nerfstudio_models"]
+
+
+def test_half_a_file_of_a_killed_training_stays_out_of_the_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    trainer = make_trainer(tmp_path, save_only_latest_checkpoint=False)
+    stale = trainer.base_dir / f".checkpoint-{os.getpid()}"  # in containers process ids recur
+    stale.mkdir()
+    (stale / "step-000000005.ckpt").write_bytes(b"half a checkp")
+    trainer.save_checkpoint(10)
+    assert checkpoints(trainer) == ["step-000000010.ckpt"]
+    assert torch.load(trainer.checkpoint_dir / "step-000000010.ckpt")["step"] == 10
+    monkeypatch.setattr(Trainer, "setup", lambda self, test_mode: setattr(self, "callbacks", []))
+    trainer.setup()
+    assert [path.name for path in trainer.base_dir.iterdir()] == ["nerfstudio_models"]
+    assert checkpoints(trainer) == ["step-000000010.ckpt"]
 
 
 def test_a_truncated_checkpoint_is_named(tmp_path: Path):
@@ -198,6 +215,19 @@ def test_a_rising_rate_carries_as_far_however_long_the_training(lr: float):
 def test_a_schedule_of_no_steps_is_refused(max_steps: int):
     with pytest.raises(InputError, match=f"max_steps must be >= 1.*got {max_steps}"):
         RisingSchedulerConfig(max_steps=max_steps)
+
+
+@pytest.mark.parametrize("lr_final", [0.0, -1e-4, math.nan])
+def test_a_decay_to_nothing_is_refused(lr_final: float):
+    with pytest.raises(InputError, match=f"lr_final must be > 0.*got {lr_final:g}"):
+        WarmupExponentialSchedulerConfig(lr_final=lr_final)
+    with pytest.raises(InputError, match="max_steps must be >= 1"):
+        WarmupExponentialSchedulerConfig(max_steps=0)
+
+
+def test_a_checkpoint_after_no_step_is_refused():
+    with pytest.raises(InputError, match=r"save_at_steps: .*got 0"):
+        NerfTrainerConfig(method_name="m", save_at_steps=(10, 0))
 
 
 def test_the_trainer_is_nerfstudios():

@@ -95,6 +95,13 @@ def test_groups_modules_and_patterns():
     assert frozen(model) == {"variance.v", "field.encoding.table"} | heads
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_the_last_layer_of_the_colour_has_one_name_in_all_fields(method: str):
+    model = make_model(method)
+    freeze(model, model.get_param_groups(), ["field.color_head"])
+    assert "field.color_head.bias" in frozen(model)
+
+
 def test_pose_adjustments_are_neither_geometry_nor_colour():
     model = nn.ModuleDict({"field": nn.Linear(2, 3), "camera_optimizer": nn.Module()})
     model["camera_optimizer"].pose_adjustment = nn.Parameter(torch.zeros(4, 6))

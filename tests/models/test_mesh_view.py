@@ -7,6 +7,9 @@ import torch
 from nerfstudio.viewer.utils import parse_object
 from nerfstudio.viewer.viewer_elements import ViewerElement
 
+from nerf_plugins.data.crop import CropBox
+from nerf_plugins.spaces import NDCSpace
+
 from .test_neus import make_model, sharp_sphere
 
 
@@ -56,3 +59,25 @@ def test_no_surface_is_said(capsys):
     model.mesh_view.show()
     assert not scene.meshes
     assert "No mesh to show" in capsys.readouterr().out
+
+
+def test_what_a_run_crops_is_not_shown():
+    model = sharp_sphere()
+    scene = with_viewer(model)
+    box = torch.tensor([[-9.0, -9.0, -9.0], [9.0, 0.1, 9.0]])  # in a world that is twice as large
+    model.collider = CropBox(box, torch.eye(4)[:3], 0.5)
+    model.mesh_view.resolution.value = 64
+    model.mesh_view.show()
+    ((_, mesh, _),) = scene.meshes
+    assert 0.0 < mesh.bounds[1, 1] <= 0.05
+    assert mesh.bounds[0, 1] < -0.4
+    assert len(mesh.visual.vertex_colors) == len(mesh.vertices)
+
+
+def test_device_coordinates_are_not_shown_among_cameras_of_the_world(capsys):
+    model = sharp_sphere()
+    scene = with_viewer(model)
+    model.space = NDCSpace(model.scene_box.aabb, 1.0, 1.0, 1.0)
+    model.mesh_view.show()
+    assert not scene.meshes
+    assert "No mesh to show: this model lives in normalised device coordinates" in capsys.readouterr().out

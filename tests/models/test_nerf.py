@@ -246,6 +246,7 @@ def test_state_dict_holds_the_grid():
     [
         ({"near_plane": 2.0, "far_plane": 1.0}, "near_plane"),
         ({"early_stop_eps": 1.0}, "early_stop_eps"),
+        ({"enable_collider": True}, "enable_collider is not used here: set the model.s near_plane"),
         ({"cuda_graph": True, "sampler": "hierarchical"}, "cuda_graph"),
         ({"cuda_graph": True, "occupancy": OccupancySamplerConfig(marcher="nerfacc")}, "cuda_graph"),
     ],
