@@ -68,16 +68,27 @@ class WarmupExponentialScheduler(Scheduler):
 
 @dataclass
 class RisingSchedulerConfig(TrainingLengthSchedulerConfig):
-    """A rate that rises linearly from 0, for what has to come last. The optimiser's own lr does not matter."""
+    """A rate that rises linearly from 0 and then stays, for what has to come last. The optimiser's own lr does not matter."""
 
     _target: type = field(default_factory=lambda: RisingScheduler, kw_only=True)
     """target class to instantiate"""
     reach: float = 0.75
-    """Sum of the rates over a training from its beginning: as far as Adam can carry a parameter, since its steps are about the rate."""
+    """Sum of the rates while they rise: as far as Adam can carry a parameter, since its steps are about the rate."""
+    share: float = 0.5
+    """The rate rises over this share of ``max_steps``, and stays from there on."""
+    rise_steps: int = 2000
+    """It rises over no more steps than these, however long the training."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.share <= 1 or self.rise_steps < 1:
+            raise InputError(
+                f"scheduler: share must be in (0, 1] and rise_steps >= 1, got {self.share:g} and {self.rise_steps}"
+            )
 
 
 class RisingScheduler(Scheduler):
-    r"""lr(step) = :math:`2\,\text{reach} \cdot \min(step+1, max\_steps) / max\_steps^2`."""
+    r"""lr(step) = :math:`2\,\text{reach} \cdot \min(step+1, n) / n^2` with :math:`n = \min(share \cdot max\_steps, rise\_steps)`."""
 
     config: RisingSchedulerConfig
 
@@ -86,6 +97,7 @@ class RisingScheduler(Scheduler):
         config = self.config
 
         def factor(step: int) -> float:
-            return 2.0 * config.reach * min(step + 1, config.length) / config.length**2 / lr_init
+            n = min(max(config.share * config.length, 1.0), config.rise_steps)
+            return 2.0 * config.reach * min(step + 1, n) / n**2 / lr_init
 
         return LambdaLR(optimizer, lr_lambda=factor)

@@ -205,10 +205,19 @@ def rates_of(config: TrainingLengthSchedulerConfig, lr: float, steps: int) -> li
 
 @pytest.mark.parametrize("lr", [1.0, 5e-4])
 def test_a_rising_rate_carries_as_far_however_long_the_training(lr: float):
-    short, long = (rates_of(RisingSchedulerConfig(reach=0.75, max_steps=n), lr, n + 2) for n in (10, 1000))
+    short = rates_of(RisingSchedulerConfig(reach=0.75, share=0.5, max_steps=20), lr, 22)
     assert short[:10] == pytest.approx([0.015 * k for k in range(1, 11)])  # 2 * 0.75 / 10**2 = 0.015
-    assert short[10] == short[11] == short[9]
-    assert sum(long[:1000]) == pytest.approx(0.75, rel=2e-3)
+    assert short[10] == short[21] == short[9]
+    for n, rises in ((1000, 500), (100_000, 2000)):
+        rates = rates_of(RisingSchedulerConfig(reach=0.75, share=0.5, rise_steps=2000, max_steps=n), lr, rises + 2)
+        assert sum(rates[:rises]) == pytest.approx(0.75, rel=3e-3)
+        assert rates[rises - 2] < rates[rises - 1] == rates[rises + 1]
+
+
+@pytest.mark.parametrize("options", [{"share": 0.0}, {"share": 1.5}, {"rise_steps": 0}])
+def test_a_rise_over_nothing_is_refused(options: dict):
+    with pytest.raises(InputError, match=f"{next(iter(options))} "):
+        RisingSchedulerConfig(**options)
 
 
 @pytest.mark.parametrize("max_steps", [0, -3])
