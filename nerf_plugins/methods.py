@@ -36,7 +36,7 @@ def _method(
     steps: int,
     description: str,
     crop_steps: int = 0,
-    has_variance: bool = False,
+    sharpening: RisingSchedulerConfig | None = None,
 ) -> MethodSpecification:
     """A method whose schedules are as long as its training.
 
@@ -48,14 +48,13 @@ def _method(
         steps: of the training, unless the user says otherwise.
         description: for ns-train's help.
         crop_steps: steps in which only the centre of the images is seen.
-        has_variance: whether the model has the parameter group "variance".
+        sharpening: learning rate of the parameter group "variance", where the model has one.
     """
     optimizers = {"fields": {"optimizer": optimizer, "scheduler": scheduler}}
     cameras = WarmupExponentialSchedulerConfig(warmup_steps=1, lr_final=1e-4)
     optimizers["camera_opt"] = {"optimizer": AdamOptimizerConfig(lr=1e-3, eps=1e-15), "scheduler": cameras}
-    if has_variance:
-        # Once the surface is sharp, only what is near it is learnt, so the shape has to come first.
-        optimizers["variance"] = {"optimizer": AdamOptimizerConfig(eps=1e-8), "scheduler": RisingSchedulerConfig()}
+    if sharpening is not None:
+        optimizers["variance"] = {"optimizer": AdamOptimizerConfig(eps=1e-8), "scheduler": sharpening}
     return MethodSpecification(
         config=NerfTrainerConfig(
             method_name=name,
@@ -126,6 +125,7 @@ vanilla_nerf_custom = _method(
     crop_steps=500,  # the others do not take the whole scene for background
 )
 
+# Once a surface is sharp, only what is near it is learnt, so the shape has to come first; while it is soft, colours hide a wrong shape.
 neus_custom = _method(
     "neus-custom",
     NeuSModelConfig(surface=SurfaceSamplerConfig(occupancy=_NEUS_OCCUPANCY)),
@@ -133,7 +133,7 @@ neus_custom = _method(
     WarmupExponentialSchedulerConfig(warmup_steps=250, lr_final=5e-5),
     10_000,
     "NeuS (8x256 MLP) with or without masks, sampled at the surface by marching an occupancy grid; on CUDA and CPU, no compiler.",
-    has_variance=True,
+    sharpening=RisingSchedulerConfig(rise_steps=2000),
 )
 
 nerf_hash_custom = _method(
@@ -154,5 +154,5 @@ neus_hash_custom = _method(
     WarmupExponentialSchedulerConfig(warmup_steps=100, lr_final=5e-4),
     5_000,
     "NeuS on a multiresolution hash encoding in Warp: the fast one; on CUDA and CPU, no compiler.",
-    has_variance=True,
+    sharpening=RisingSchedulerConfig(rise_steps=1000),
 )
