@@ -133,7 +133,7 @@ neus_custom = _method(
     WarmupExponentialSchedulerConfig(warmup_steps=250, lr_final=5e-5),
     10_000,
     "NeuS (8x256 MLP) with or without masks, sampled at the surface by marching an occupancy grid; on CUDA and CPU, no compiler.",
-    sharpening=RisingSchedulerConfig(rise_steps=2000),
+    sharpening=RisingSchedulerConfig(),
 )
 
 nerf_hash_custom = _method(
@@ -154,5 +154,5 @@ neus_hash_custom = _method(
     WarmupExponentialSchedulerConfig(warmup_steps=100, lr_final=5e-4),
     5_000,
     "NeuS on a multiresolution hash encoding in Warp: the fast one; on CUDA and CPU, no compiler.",
-    sharpening=RisingSchedulerConfig(rise_steps=1000),
+    sharpening=RisingSchedulerConfig(),
 )

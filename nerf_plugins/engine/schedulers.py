@@ -76,7 +76,7 @@ class RisingSchedulerConfig(TrainingLengthSchedulerConfig):
     """Sum of the rates while they rise: as far as Adam can carry a parameter, since its steps are about the rate."""
     share: float = 0.5
     """The rate rises over this share of ``max_steps``, and stays from there on."""
-    rise_steps: int = 1000
+    rise_steps: int = 2000
     """It rises over no more steps than these, however long the training."""
 
     def __post_init__(self) -> None:
