@@ -140,7 +140,12 @@ def run_rank(rank: int, folder: Path, configs: dict[str, NerfTrainerConfig]) -> 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("distributed")
-    spawn(run_rank, args=(folder, configurations(folder)), nprocs=N_RANKS)
+    configs = configurations(folder)
+    for config in (
+        configs.values()
+    ):  # as ns-train does before it starts the processes; where several make it, nerfstudio may fail
+        config.get_base_dir().mkdir(parents=True)
+    spawn(run_rank, args=(folder, configs), nprocs=N_RANKS)
     return folder
 
 
