@@ -13,6 +13,8 @@ from nerfstudio.utils.eval_utils import eval_setup
 
 from nerf_plugins.errors import InputError
 
+NO_CHECKPOINT = "has no checkpoint; train first, and call this from the folder that the training was started in"
+
 
 def read_config(load_config: Path) -> TrainerConfig:
     """The config.yml of a run, with the files that lie beside it (`beside`).
@@ -85,6 +87,4 @@ def require_checkpoint(config: TrainerConfig) -> None:
     """
     folder = config.get_checkpoint_dir()
     if not any(folder.glob("step-*.ckpt")):
-        raise InputError(
-            f"{folder}: has no checkpoint; train first, and call this from the folder that the training was started in"
-        )
+        raise InputError(f"{folder}: {NO_CHECKPOINT}")

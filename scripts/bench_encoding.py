@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 import tyro
 from bench_march import median_ms
+from bench_report import device_name
 from nerfstudio.field_components.encodings import HashEncoding as TorchHashEncoding
 from rich.console import Console
 from torch import Tensor
@@ -116,9 +117,8 @@ def main() -> None:
         times[name] = {what: time_of(run, options.repeats) for what, run in runs}
     ours = times["ours, fp32"]
     lines = [[name, *[f"{ms:.1f} ({ms / ours[what]:.2f})" for what, ms in row.items()]] for name, row in times.items()]
-    where = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     console.print(
-        f"{where}, {options.positions} positions, 16 levels of 2 features, 2^{options.log2_table_size} entries; ms (times ours)"
+        f"{device_name()}, {options.positions} positions, 16 levels of 2 features, 2^{options.log2_table_size} entries; ms (times ours)"
     )
     print(markdown_table([["", *ours], *lines]))
 

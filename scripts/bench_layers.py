@@ -17,6 +17,7 @@ import torch
 import tyro
 import warp as wp
 from bench_march import median_ms
+from bench_report import device_name
 from rich.console import Console
 from torch import Tensor, nn
 
@@ -164,8 +165,7 @@ def main() -> None:
     }
     ours = times["ours, torch"]
     lines = [[name, *[f"{t:.2f} ({t / base:.2f})" for t, base in zip(row, ours)]] for name, row in times.items()]
-    where = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
-    console.print(f"{where}, {options.rows} rows, {x.dtype}; ms (times ours)", markup=False)
+    console.print(f"{device_name()}, {options.rows} rows, {x.dtype}; ms (times ours)", markup=False)
     print(markdown_table([["", "forward", "forward + backward"], *lines]))
 
 

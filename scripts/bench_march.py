@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import tyro
+from bench_report import device_name
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -173,7 +174,6 @@ def field_values(n: int, device: torch.device) -> tuple[Tensor, Tensor]:
 def main(options: Options) -> None:
     """Prints the table."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    name = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     problem = make_problem(options, device)
     rows = {"ours (Warp)": bench_ours(problem, options, capacity=None)}
     if device.type == "cuda":
@@ -185,7 +185,9 @@ def main(options: Options) -> None:
             console.print(f"nerfacc cannot run here: {e}")
     else:
         console.print("nerfacc's marching is CUDA only: nothing to compare with on this machine")
-    table = Table(title=f"{name}, {options.rays} rays, grid {options.resolution}^3; median ms of {options.repeats}")
+    table = Table(
+        title=f"{device_name()}, {options.rays} rays, grid {options.resolution}^3; median ms of {options.repeats}"
+    )
     columns = ["march", "composite", "composite + backward", "empty blocks"]
     for column in ["", "samples", *columns]:
         table.add_column(column)

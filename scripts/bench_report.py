@@ -1,4 +1,4 @@
-"""Tables, CSV and plot of what scripts/bench_train.py measured."""
+"""Tables, CSV and plot of what scripts/bench_train.py measured, and the device's name for the titles of all benchmarks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import csv
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import torch
 
 from nerf_plugins.experiments.tables import markdown_table
 
@@ -21,6 +23,11 @@ class Result:
     """Seconds spent in each part of all steps."""
     failure: str | None = None
     """Why it did not run."""
+
+
+def device_name() -> str:
+    """The device that the benchmarks run on."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
 
 
 def report(results: list[Result], title: str, folder: Path | None) -> str:

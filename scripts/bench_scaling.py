@@ -27,6 +27,7 @@ import torch
 import tyro
 from bench_march import Options as MarchOptions
 from bench_march import make_problem
+from bench_report import device_name
 from bench_train import Options as TrainOptions
 from bench_train import Run, allow_missing_lpips, synchronize
 from rich.console import Console
@@ -358,8 +359,7 @@ def main(options: Options) -> None:
         raise SystemExit(f"--output-dir {options.output_dir} exists and is not overwritten: give another one")
     if options.smoke:
         options = dataclasses.replace(options, train_steps=2, repeats=1)
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
-    title = f"{device}, torch {torch.__version__}, demo scene after {options.train_steps} steps"
+    title = f"{device_name()}, torch {torch.__version__}, demo scene after {options.train_steps} steps"
     check_methods(options.methods)
     allow_missing_lpips()
     sizes = choose_sizes(options)

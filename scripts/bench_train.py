@@ -31,7 +31,7 @@ import numpy as np
 import torch
 import tyro
 import yaml
-from bench_report import Result, report
+from bench_report import Result, device_name, report
 from nerfstudio.engine.callbacks import TrainingCallbackLocation
 from rich.console import Console
 
@@ -341,8 +341,7 @@ def train_all(options: Options) -> list[Result]:
 def main() -> None:
     """Trains and reports; fails if no method ran."""
     options = parse_options(sys.argv[1:])
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
-    title = f"{device}, torch {torch.__version__}, seed {options.seed}"
+    title = f"{device_name()}, torch {torch.__version__}, seed {options.seed}"
     console.print(title)
     results = train_all(options)
     console.print(report(results, title, options.output_dir), markup=False)

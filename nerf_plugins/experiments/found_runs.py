@@ -9,7 +9,7 @@ from typing import Any
 
 from nerf_plugins.errors import InputError
 from nerf_plugins.experiments.run_folder import RunFolder
-from nerf_plugins.runs import read_config
+from nerf_plugins.runs import NO_CHECKPOINT, read_config
 
 
 @dataclass(frozen=True)
@@ -58,19 +58,14 @@ def find_runs(paths: Sequence[Path]) -> tuple[list[FoundRun], list[str]]:
             if steps:
                 runs[load_config.resolve()] = FoundRun(load_config, config, tuple(steps))
             elif is_itself:
-                raise InputError(f"{folder.path / folder.models}: {_why_there_is_none(broken)}")
+                why = "its checkpoints are truncated: delete them and train again" if broken else NO_CHECKPOINT
+                raise InputError(f"{folder.path / folder.models}: {why}")
             elif not broken:
                 lines.append(f"left out {load_config.parent}: it has no checkpoint yet")
             lines += [f"left out {checkpoint}: it is truncated or no checkpoint" for checkpoint in broken]
     if not runs:
         raise InputError(f"{', '.join(map(str, paths))}: no run there has a checkpoint; train first")
     return list(runs.values()), lines
-
-
-def _why_there_is_none(broken: Sequence[Path]) -> str:
-    if broken:
-        return "its checkpoints are truncated: delete them and train again"
-    return "has no checkpoint; train first, and call this from the folder that the training was started in"
 
 
 def _folder(load_config: Path, config: Any) -> RunFolder:
