@@ -16,12 +16,12 @@ from nerf_plugins.engine.trainer import NerfTrainerConfig, default_device
 from nerf_plugins.fields.hash_encoding import HashEncodingConfig
 from nerf_plugins.fields.nerf_hash import NeRFHashConfig
 from nerf_plugins.fields.neus_hash import NeuSHashConfig
+from nerf_plugins.files.ffmpeg import ensure_ffmpeg
 from nerf_plugins.models.nerf import NerfModelConfig
 from nerf_plugins.models.neus import NeuSModelConfig
 from nerf_plugins.samplers.occupancy import OccupancySamplerConfig
 from nerf_plugins.samplers.occupancy_grid import OccupancyGridConfig
 from nerf_plugins.samplers.upsampling import SurfaceSamplerConfig
-from nerf_plugins.video import ensure_ffmpeg
 
 ensure_ffmpeg()  # ns-render writes videos; nothing of ours runs before it but this import
 

@@ -21,8 +21,8 @@ from torch import Tensor
 
 from nerf_plugins.engine.memory import keep_freed_memory
 from nerf_plugins.errors import InputError
-from nerf_plugins.experiments.tables import markdown_table
 from nerf_plugins.fields.hash_encoding import HashEncoding, HashEncodingConfig
+from nerf_plugins.files.tables import markdown_table
 
 warnings.filterwarnings("ignore")
 console = Console(width=140)

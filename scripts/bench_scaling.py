@@ -11,7 +11,6 @@ CUDA's tensors, or of the process on Linux.
 from __future__ import annotations
 
 import copy
-import csv
 import ctypes
 import dataclasses
 import gc
@@ -32,7 +31,7 @@ from bench_train import Options as TrainOptions
 from bench_train import Run, allow_missing_lpips, synchronize
 from rich.console import Console
 
-from nerf_plugins.experiments.tables import markdown_table
+from nerf_plugins.files.tables import markdown_table, update_csv
 from nerf_plugins.ops import empty_blocks, march_grid
 
 console = Console(width=160)
@@ -320,10 +319,8 @@ def write(rows: list[Row], title: str, text: str, folder: Path) -> None:
     """CSV, markdown and picture."""
     folder.mkdir(parents=True)
     (folder / "scaling.md").write_text(text + "\n", encoding="utf-8")
-    with (folder / "scaling.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [f.name for f in dataclasses.fields(Row)])
-        writer.writeheader()
-        writer.writerows(dataclasses.asdict(row) for row in rows)
+    columns = [f.name for f in dataclasses.fields(Row)]
+    update_csv(folder / "scaling.csv", columns, [dataclasses.asdict(row) for row in rows])
     plot(rows, title, folder / "scaling.png")
 
 

@@ -36,7 +36,7 @@ from nerfstudio.engine.callbacks import TrainingCallbackLocation
 from rich.console import Console
 
 from nerf_plugins.errors import InputError
-from nerf_plugins.experiments.config_options import with_option
+from nerf_plugins.runs.config_options import with_option
 
 console = Console(width=160)
 

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import Parameter
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.export.implicit import ImplicitSurface
 from nerf_plugins.fields.neus_mlp import NeuSMLPConfig
 from nerf_plugins.fields.sdf import SDFField, SDFFieldConfig, Variance
-from nerf_plugins.implicit import ImplicitSurface
 from nerf_plugins.models.outside import OutsideConfig, OutsideScene
 from nerf_plugins.models.volumetric import VolumetricModel, VolumetricModelConfig
 from nerf_plugins.ops import Composited, PackedSamples, anneal_slopes, composite, sdf_optical_depths
