@@ -27,8 +27,8 @@ import tyro
 from bench_march import Options as MarchOptions
 from bench_march import make_problem
 from bench_report import device_name
+from bench_train import TINY_SCENE, Run, allow_missing_lpips, synchronize
 from bench_train import Options as TrainOptions
-from bench_train import Run, allow_missing_lpips, synchronize
 from rich.console import Console
 
 from nerf_plugins.files.tables import markdown_table, update_csv
@@ -161,9 +161,10 @@ class Method:
     """
 
     def __init__(self, name: str, options: Options) -> None:
-        tiny = ("resolution=16", "num_train=4", "num_val=1", "num_test=2") if options.smoke else ()
         self.name, self.options = name, options
-        self.run = Run(TrainOptions(dataparser="demo-data", dataparser_options=tiny), name)
+        self.run = Run(
+            TrainOptions(dataparser="demo-data", dataparser_options=TINY_SCENE if options.smoke else ()), name
+        )
         self.pipeline = self.run.pipeline
         self.sampler = self.pipeline.model.occupancy_sampler
         if self.sampler is None:

@@ -33,7 +33,7 @@ class Evaluation:
     run: FoundRun
     steps: int
     """After how many steps the checkpoint was saved."""
-    train_images: int
+    n_images: int
     """Number of images that the run was trained on."""
     facts: dict[str, float] = field(default_factory=dict)
     """Of the training: train_seconds, train_peak_mib, occupied_fraction; what is not known is missing."""

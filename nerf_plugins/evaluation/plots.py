@@ -10,12 +10,12 @@ from pathlib import Path
 from nerf_plugins.evaluation.tables import Setting
 from nerf_plugins.files.writing import new_file
 
-AXES = {"train_images": "training images", "steps": "training steps"}
+AXES = {"n_images": "training images", "steps": "training steps"}
 FILES = {axis: f"psnr_over_{axis}.png" for axis in AXES}
 
 
 def plot_psnr(settings: Sequence[Setting], folder: Path) -> list[Path]:
-    """Writes psnr_over_train_images.png and psnr_over_steps.png, each where there is more than one value to plot over; a line for each
+    """Writes psnr_over_n_images.png and psnr_over_steps.png, each where there is more than one value to plot over; a line for each
     setting, with bars of one standard deviation over seeds.
 
     Returns:
@@ -34,8 +34,8 @@ def plot_psnr(settings: Sequence[Setting], folder: Path) -> list[Path]:
 
 def lines_over(axis: str, settings: Sequence[Setting]) -> dict[str, list[tuple[int, float, float]]]:
     """For each line's name its points: the axis' value, PSNR and its standard deviation over seeds, by the axis' value."""
-    other = "steps" if axis == "train_images" else "train_images"
-    word = {"steps": "steps", "train_images": "images"}[other]
+    other = "steps" if axis == "n_images" else "n_images"
+    word = {"steps": "steps", "n_images": "images"}[other]
     several = len({getattr(setting, other) for setting in settings}) > 1
     lines: dict[str, list[tuple[int, float, float]]] = defaultdict(list)
     for setting in settings:

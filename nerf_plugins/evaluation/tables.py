@@ -32,7 +32,7 @@ class Setting:
 
     name: str
     """Method and differing options."""
-    train_images: int
+    n_images: int
     steps: int
     evaluations: list[Evaluation]
 
@@ -54,7 +54,7 @@ def group_by_setting(evaluations: Sequence[Evaluation], names: Sequence[str]) ->
     the settings of one by images and steps."""
     groups: dict[tuple[str, int, int], list[Evaluation]] = defaultdict(list)
     for evaluation, name in zip(evaluations, names):
-        groups[name, evaluation.train_images, evaluation.steps].append(evaluation)
+        groups[name, evaluation.n_images, evaluation.steps].append(evaluation)
     order = list(dict.fromkeys(names))
     keys = sorted(groups, key=lambda key: (order.index(key[0]), *key[1:]))
     return [Setting(*key, groups[key]) for key in keys]
@@ -66,7 +66,7 @@ def csv_rows(evaluations: Sequence[Evaluation], names: Sequence[str]) -> list[di
     for evaluation, name in zip(evaluations, names):
         config = evaluation.run.config
         head = {"run": evaluation.run.name, "method": config.method_name, "setting": name, "seed": config.machine.seed}
-        head |= {"train_images": evaluation.train_images, "steps": evaluation.steps}
+        head |= {"n_images": evaluation.n_images, "steps": evaluation.steps}
         tail = {**evaluation.facts, "checkpoint": evaluation.checkpoint}
         for image, metrics in [*evaluation.images.items(), ("mean", evaluation.mean())]:
             rows.append({**head, "image": image, **metrics, **tail})
@@ -82,14 +82,14 @@ def write_csv(rows: Sequence[dict[str, Any]], path: Path) -> None:
 def markdown(settings: Sequence[Setting], evaluations: Sequence[Evaluation], names: Sequence[str]) -> str:
     """A table of the settings' means with the standard deviation over seeds, and one of every image."""
     known = [column for column in COLUMNS if any(setting.values(column) for setting in settings)]
-    means = [["setting", "images", "steps", "seeds", *known]]
+    means = [["setting", "n_images", "steps", "seeds", *known]]
     for s in settings:
         cells = [_spread(s.mean_and_std(column), COLUMNS[column], len(s.evaluations)) for column in known]
-        means.append([s.name, str(s.train_images), str(s.steps), str(len(s.evaluations)), *cells])
+        means.append([s.name, str(s.n_images), str(s.steps), str(len(s.evaluations)), *cells])
     quality = [column for column in ("psnr", "ssim", "lpips") if column in known]
-    images = [["setting", "images", "steps", "seed", "image", *quality]]
+    images = [["setting", "n_images", "steps", "seed", "image", *quality]]
     for e, name in zip(evaluations, names):
-        head = [name, str(e.train_images), str(e.steps), str(e.run.config.machine.seed)]
+        head = [name, str(e.n_images), str(e.steps), str(e.run.config.machine.seed)]
         for image, metrics in e.images.items():
             images.append([*head, image, *[format(metrics[q], COLUMNS[q]) if q in metrics else "-" for q in quality]])
     title = "Means over the held-out images, ± the standard deviation over seeds."

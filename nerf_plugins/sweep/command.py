@@ -41,7 +41,7 @@ def sweep(options: SweepOptions, console: Console | None = None) -> tuple[Path, 
         console: for progress; None: the standard output.
 
     Returns:
-        The table's CSV file, with a row for each run and number of steps (columns run, method, frames, seed, the grid's options, steps,
+        The table's CSV file, with a row for each run and number of steps (columns run, method, n_images, seed, the grid's options, steps,
         state, seconds, load_config, checkpoint), and whether every checkpoint is there. A dry run writes nothing: the file may be missing,
         or of an earlier state.
 

@@ -17,7 +17,7 @@ class SweepOptions:
     """
 
     recipe: Positional[Path]
-    """YAML file with methods, dataparser, data, frames, seeds, steps, options and grid; see configs/sweeps/demo.yaml."""
+    """YAML file with methods, dataparser, data, n_images, seeds, steps, options and grid; see configs/sweeps/demo.yaml."""
     workers: Literal["local", "ray"] = "local"
     """local: processes on this machine.
     ray: on a Ray cluster (pip install nerf-plugins[sweep-ray]), whose machines see output folder and data under the same paths."""

@@ -8,7 +8,7 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from nerfstudio.configs.method_configs import all_methods
 from nerf_plugins.errors import InputError, near
 from nerf_plugins.runs.config_options import N_IMAGES, schedules_without_end, with_option
 from nerf_plugins.runs.folder import RunFolder
-from nerf_plugins.sweep.recipe import Recipe
+from nerf_plugins.sweep.recipe import Recipe, SweepRecipe
 
 DATAPARSER = "pipeline.datamanager.dataparser"
 
@@ -29,7 +29,7 @@ class Run:
 
     method: str
     """As the recipe has it, with overrides."""
-    frames: int | None
+    n_images: int | None
     """Number of training images; None: all."""
     seed: int
     """Of nerfstudio."""
@@ -69,47 +69,67 @@ class Run:
         return config
 
 
-def plan(recipe: Recipe) -> list[Run]:
+def plan(recipe: SweepRecipe) -> list[Run]:
     """All runs of a recipe, in its order.
 
     Raises:
         InputError: a method, dataparser or option does not exist, or a value has the wrong type.
     """
-    if recipe.data is not None and not recipe.data.exists():
-        raise InputError(f"data {recipe.data} does not exist")
     names = list(recipe.grid)
-    grids = itertools.product(recipe.methods, itertools.product(*recipe.grid.values()), recipe.frames, recipe.seeds)
+    grids = itertools.product(recipe.methods, itertools.product(*recipe.grid.values()), recipe.n_images, recipe.seeds)
     return [
-        _run(recipe, method, dict(zip(names, values)), frames, seed)  # in which seeds of one setting are neighbours
-        for method, values, frames, seed in grids
+        _run(recipe, method, dict(zip(names, values)), n_images, seed)  # in which seeds of one setting are neighbours
+        for method, values, n_images, seed in grids
     ]
 
 
-def _run(recipe: Recipe, method: str, choices: dict[str, Any], frames: int | None, seed: int) -> Run:
-    config = _base_config(recipe, method)
-    settings = [*_overrides(recipe, method), *recipe.options.items(), *choices.items()]
-    _check_once([name for name, _ in settings])
-    for name, value in settings:
+def _run(recipe: SweepRecipe, method: str, choices: dict[str, Any], n_images: int | None, seed: int) -> Run:
+    for name, _ in _settings(recipe, method, choices):
         _check_free(name)
-        config = with_option(config, name, value)
+    config = method_config(recipe, method, choices)
     following = schedules_without_end(config)
     for name in following:  # the end of the whole training, also for a process that only goes on with it
         config = with_option(config, name, recipe.steps[-1])
     config = with_option(config, "machine.seed", seed)
-    if frames is not None:
+    if n_images is not None:
         if not hasattr(config.pipeline.datamanager, "subset"):
             raise InputError(
-                f"frames: the data manager of {method} cannot train on some of the images; leave frames out"
+                f"n_images: the data manager of {method} cannot train on some of the images; leave n_images out"
             )
-        config = with_option(config, N_IMAGES, frames)
+        config = with_option(config, N_IMAGES, n_images)
     config.output_dir = recipe.output_dir.absolute()
     config.experiment_name = recipe.name
-    config.timestamp = _folder_name(recipe, method, choices, frames, seed, recipe.steps[-1] if following else None)
+    config.timestamp = _folder_name(recipe, method, choices, n_images, seed, recipe.steps[-1] if following else None)
     folder = RunFolder(config.get_base_dir(), str(config.relative_model_dir))
-    return Run(method, frames, seed, choices, recipe.steps, config, folder)
+    return Run(method, n_images, seed, choices, recipe.steps, config, folder)
+
+
+def method_config(recipe: Recipe, method: str, choices: Mapping[str, Any] | None = None) -> Any:
+    """nerfstudio's TrainerConfig of one of a recipe's methods, with the recipe's data and options.
+
+    Args:
+        recipe: a sweep's or a benchmark's.
+        method: of the recipe's, with overrides.
+        choices: more options, by their names.
+
+    Raises:
+        InputError: a method, dataparser, option or the data does not exist, a value has the wrong type, or an option is given twice.
+    """
+    config = _base_config(recipe, method)
+    settings = _settings(recipe, method, choices or {})
+    _check_once([name for name, _ in settings])
+    for name, value in settings:
+        config = with_option(config, name, value)
+    return config
+
+
+def _settings(recipe: Recipe, method: str, choices: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return [*_overrides(recipe, method), *recipe.options.items(), *choices.items()]
 
 
 def _base_config(recipe: Recipe, method: str) -> Any:
+    if recipe.data is not None and not recipe.data.exists():
+        raise InputError(f"data {recipe.data} does not exist")
     name = method.split("+")[0]
     if name not in all_methods:
         raise InputError(f"unknown method {name}{near(name, all_methods)}")
@@ -156,7 +176,7 @@ def _check_free(name: str) -> None:
         "data": "data",
         "pipeline.datamanager.data": "data",
         "machine.seed": "seeds",
-        N_IMAGES: "frames",
+        N_IMAGES: "n_images",
     }
     if name in taken:
         raise InputError(f"option {name} belongs to the sweep: use the recipe's key {taken[name]}")
@@ -165,13 +185,18 @@ def _check_free(name: str) -> None:
 
 
 def _folder_name(
-    recipe: Recipe, method: str, choices: dict[str, Any], frames: int | None, seed: int, schedules_end: int | None
+    recipe: SweepRecipe,
+    method: str,
+    choices: dict[str, Any],
+    n_images: int | None,
+    seed: int,
+    schedules_end: int | None,
 ) -> str:
     """Says what a person looks for, and ends with a hash of all settings: other settings are another run. Of the steps only the last
     counts, and only where schedules end there: checkpoints in between change nothing."""
     words = [f"{_last(pair)}" for pair in method.split("+")[1:]] + [f"{_last(f'{k}={v}')}" for k, v in choices.items()]
-    words += [f"frames{frames}"] if frames is not None else []
-    settings = [method, choices, frames, seed, recipe.options, recipe.dataparser, recipe.dataparser_options]
+    words += [f"n_images={n_images}"] if n_images is not None else []
+    settings = [method, choices, n_images, seed, recipe.options, recipe.dataparser, recipe.dataparser_options]
     settings += [None if recipe.data is None else str(recipe.data.absolute())]
     settings += [schedules_end] if schedules_end is not None else []
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:8]

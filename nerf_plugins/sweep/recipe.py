@@ -1,20 +1,24 @@
-"""The recipe of a sweep: a YAML file, read and checked without nerfstudio."""
+"""Recipes, of sweeps and of benchmarks: YAML files, read and checked without nerfstudio."""
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from nerf_plugins.errors import InputError, near
 
+T = TypeVar("T")
+Check = Callable[[str, Any], Any]
+"""Takes a key and its value in the file, and gives what the key holds, or raises InputError."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A grid of runs: every method, with every number of frames, every seed and every combination of the grid's options.
+    """What is trained, and on what: the keys that the recipes of sweeps and of benchmarks share.
 
     Option names are those of ``ns-train`` (``pipeline.model.field.W``, ``steps-per-save``); those of the dataparser are
     ``pipeline.datamanager.dataparser.NAME``.
@@ -22,23 +26,29 @@ class Recipe:
 
     methods: tuple[str, ...]
     """Names for ns-train; ``name+model.occupancy.steps_per_diagonal=192`` sets options of the pipeline for this method."""
-    steps: tuple[int, ...]
-    """Each gets a checkpoint; one training reaches them all.
-    Schedules that follow the training's length end at the last one: with another the runs are others. Steps in between may be added."""
-    name: str
-    """Of the folder in output_dir that holds the runs; the file's name unless given."""
     dataparser: str | None = None
     """As ns-train's subcommand; None: the method's own."""
     dataparser_options: tuple[str, ...] = ()
     """``name=value`` each."""
     data: Path | None = None
     """The dataset."""
-    frames: tuple[int | None, ...] = (None,)
+    options: dict[str, Any] = field(default_factory=dict)
+    """The same for all methods."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepRecipe(Recipe):
+    """A grid of runs: every method, with every number of images, every seed and every combination of the grid's options."""
+
+    steps: tuple[int, ...]
+    """Each gets a checkpoint; one training reaches them all.
+    Schedules that follow the training's length end at the last one: with another the runs are others. Steps in between may be added."""
+    name: str
+    """Of the folder in output_dir that holds the runs; the file's name unless given."""
+    n_images: tuple[int | None, ...] = (None,)
     """Numbers of training images; null or "all" for all of them."""
     seeds: tuple[int, ...] = (42,)
     """Of nerfstudio (machine.seed)."""
-    options: dict[str, Any] = field(default_factory=dict)
-    """The same for all runs."""
     grid: dict[str, list[Any]] = field(default_factory=dict)
     """Values to try of each option."""
     output_dir: Path = Path("outputs")
@@ -57,8 +67,23 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read_recipe(path: Path) -> Recipe:
-    """Reads and checks a recipe; methods and options are checked where nerfstudio is loaded (`planned_runs.plan`).
+def read_recipe(path: Path) -> SweepRecipe:
+    """Reads and checks a sweep's recipe; methods and options are checked where nerfstudio is loaded (`planned_runs.plan`).
+
+    Raises:
+        InputError: it cannot be read, has an unknown key, or a value of the wrong kind.
+    """
+    keys = read_keys(path, SHARED_KEYS | SWEEP_KEYS, ("methods", "steps"))
+    return SweepRecipe(**{"name": path.stem, **keys})
+
+
+def read_keys(path: Path, checks: Mapping[str, Check], required: Sequence[str] = ("methods",)) -> dict[str, Any]:
+    """The values of a recipe, each checked and turned into what its key holds.
+
+    Args:
+        path: a YAML file.
+        checks: for each key that it may have.
+        required: keys that it must have, each a list.
 
     Raises:
         InputError: it cannot be read, has an unknown key, or a value of the wrong kind.
@@ -69,20 +94,16 @@ def read_recipe(path: Path) -> Recipe:
         raise InputError(f"recipe {path} cannot be read: {' '.join(str(e).split())}") from e
     if not isinstance(values, dict):
         raise InputError(f"recipe {path} holds no options: give lines like 'methods: [nerf-hash-custom]'")
-    known = [f.name for f in dataclasses.fields(Recipe)]
     for key in values:
-        if key not in known:
-            raise InputError(f"recipe {path}: unknown key {key!r}{near(str(key), known)}")
-    for key in ("methods", "steps"):
+        if key in RENAMED:
+            raise InputError(f"recipe {path}: the key {key!r} is called {RENAMED[key]!r} now: rename it")
+        if key not in checks:
+            raise InputError(f"recipe {path}: unknown key {key!r}{near(str(key), checks)}")
+    for key in required:
         if key not in values:
             raise InputError(f"recipe {path}: {key} is missing: give a list")
-    checks = {"methods": _names, "steps": _counts(1), "frames": _frames, "seeds": _counts(0), "name": _folder_name}
-    checks |= {"dataparser": _text, "dataparser_options": _names, "data": _path, "output_dir": _path}
-    checks |= {"options": _mapping, "grid": _grid}
-    checked: dict[str, Any] = {"name": path.stem}
     try:
-        checked |= {key: checks[key](key, value) for key, value in values.items()}
-        return Recipe(**checked)
+        return {key: checks[key](key, value) for key, value in values.items()}
     except InputError as e:
         raise InputError(f"recipe {path}: {e}") from e
 
@@ -118,26 +139,39 @@ def _list(key: str, value: Any) -> list[Any]:
     return values
 
 
-def _names(key: str, value: Any) -> tuple[str, ...]:
-    return tuple(_text(key, v) for v in _list(key, value))
+def count(least: int) -> Callable[[str, Any], int]:
+    """A key's check: a whole number."""
 
-
-def _counts(least: int):
-    def check(key: str, value: Any) -> tuple[int, ...]:
-        values = _list(key, value)
-        for v in values:
-            if not isinstance(v, int) or isinstance(v, bool) or v < least:
-                raise InputError(f"{key} has {v!r}: give whole numbers of at least {least}")
-        return tuple(sorted(values))
+    def check(key: str, value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise InputError(f"{key} has {value!r}: give whole numbers of at least {least}")
+        return value
 
     return check
 
 
-def _frames(key: str, value: Any) -> tuple[int | None, ...]:
+def counts(least: int) -> Callable[[str, Any], tuple[int, ...]]:
+    """A key's check: whole numbers, ascending."""
+    return lambda key, value: tuple(sorted(list_of(count(least))(key, value)))
+
+
+def seconds(key: str, value: Any) -> float:
+    """A key's check: one length of time."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+        raise InputError(f"{key} has {value!r}: give seconds, a number over 0")
+    return float(value)
+
+
+def list_of(check: Callable[[str, Any], T]) -> Callable[[str, Any], tuple[T, ...]]:
+    """A key's check: a list, or one value, of what another check takes."""
+    return lambda key, value: tuple(check(key, v) for v in _list(key, value))
+
+
+def _numbers_of_images(key: str, value: Any) -> tuple[int | None, ...]:
     values = _list(key, value)
     numbers = [v for v in values if v not in (None, "all")]
     every = (None,) if len(numbers) < len(values) else ()
-    return (*(_counts(2)(key, numbers) if numbers else ()), *every)
+    return (*(counts(2)(key, numbers) if numbers else ()), *every)
 
 
 def _mapping(key: str, value: Any) -> dict[str, Any]:
@@ -150,3 +184,24 @@ def _mapping(key: str, value: Any) -> dict[str, Any]:
 
 def _grid(key: str, value: Any) -> dict[str, list[Any]]:
     return {name: _list(f"{key}: {name}", v) for name, v in _mapping(key, value).items()}
+
+
+SHARED_KEYS: dict[str, Check] = {
+    "methods": list_of(_text),
+    "dataparser": _text,
+    "dataparser_options": list_of(_text),
+    "data": _path,
+    "options": _mapping,
+}
+"""The checks of a :class:`Recipe`'s keys."""
+SWEEP_KEYS: dict[str, Check] = {
+    "steps": counts(1),
+    "n_images": _numbers_of_images,
+    "seeds": counts(0),
+    "name": _folder_name,
+    "grid": _grid,
+    "output_dir": _path,
+}
+"""Those that a :class:`SweepRecipe` has besides."""
+RENAMED = {"frames": "n_images"}
+"""Keys of earlier recipes."""

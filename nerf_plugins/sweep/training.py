@@ -15,7 +15,7 @@ from rich.table import Table
 
 from nerf_plugins.files.tables import update_csv
 from nerf_plugins.sweep.planned_runs import Run
-from nerf_plugins.sweep.recipe import Recipe
+from nerf_plugins.sweep.recipe import SweepRecipe
 from nerf_plugins.sweep.workers import Job, Workers
 
 POLL_SECONDS = 0.5
@@ -26,7 +26,7 @@ REFRESH_SECONDS = 3.0
 class Sweep:
     """The runs, and what became of those that were started here; what is finished is read from the disk."""
 
-    def __init__(self, recipe: Recipe, runs: Sequence[Run], console: Console) -> None:
+    def __init__(self, recipe: SweepRecipe, runs: Sequence[Run], console: Console) -> None:
         self.recipe, self.console = recipe, console
         self.runs = {run.label: run for run in runs}
         self.folder = recipe.output_dir / recipe.name
@@ -101,7 +101,11 @@ class Sweep:
         for run in self.runs.values():
             for steps in run.steps:
                 seconds = run.folder.seconds(steps)
-                row = {"run": run.label, "method": run.method, "frames": "all" if run.frames is None else run.frames}
+                row = {
+                    "run": run.label,
+                    "method": run.method,
+                    "n_images": "all" if run.n_images is None else run.n_images,
+                }
                 row |= {"seed": run.seed, **run.choices, "steps": steps, "state": self.state(run, steps)}
                 row |= {"seconds": "" if seconds is None else f"{seconds:.1f}"}
                 row |= {"load_config": run.folder.path / "config.yml", "checkpoint": run.folder.checkpoint(steps)}
@@ -122,7 +126,7 @@ class Sweep:
         """The runs with how far they are."""
         options = list(self.recipe.grid)
         table = Table(title=f"sweep {self.recipe.name}")
-        for name in ("method", "frames", "seed", *(o.split(".")[-1] for o in options), "steps", "state", "seconds"):
+        for name in ("method", "n_images", "seed", *(o.split(".")[-1] for o in options), "steps", "state", "seconds"):
             table.add_column(name, overflow="fold")
         for label, run in self.runs.items():
             cells = self._cells.pop(label, None)
@@ -139,7 +143,7 @@ class Sweep:
         state = self.state(run, last)
         step = last if state == "done" else min(run.folder.last_step(), last)
         seconds = next((s for s in map(run.folder.seconds, reversed(run.steps)) if s is not None), None)
-        cells = [run.method, "all" if run.frames is None else run.frames, run.seed]
+        cells = [run.method, "all" if run.n_images is None else run.n_images, run.seed]
         cells += [run.choices[o] for o in self.recipe.grid]
         return [*map(str, cells), f"{step}/{last}", state, "" if seconds is None else f"{seconds:.0f}"]
 

@@ -35,7 +35,7 @@ BIN = Path(sys.executable).parent
 def sweep(tmp_path_factory) -> Path:
     """Two seeds of two numbers of images, each with two checkpoints, and a run that has none."""
     folder = tmp_path_factory.mktemp("metrics")
-    arguments = command(folder, "--jobs", "2", frames=[2, 4], seeds=[0, 1], steps=[10, 40])
+    arguments = command(folder, "--jobs", "2", n_images=[2, 4], seeds=[0, 1], steps=[10, 40])
     result = subprocess.run(arguments, capture_output=True, text=True, timeout=400)
     assert result.returncode == 0, result.stdout + result.stderr
     begun = folder / "out/tiny/nerf-hash-custom/begun"
@@ -66,7 +66,7 @@ def table(sweep: Path, tmp_path_factory) -> Path:
 
 def test_the_means_are_those_of_nerfstudio(table: Path):
     means = [row for row in read(table / "metrics.csv") if row["image"] == "mean"]
-    assert [(r["train_images"], r["seed"], r["steps"]) for r in means] == [
+    assert [(r["n_images"], r["seed"], r["steps"]) for r in means] == [
         (n, seed, steps) for n in "24" for seed in "01" for steps in ("10", "40")
     ]
     for row in (means[0], means[5]):  # an earlier checkpoint and a last one
@@ -88,7 +88,7 @@ def test_each_row_says_what_it_is_of(table: Path):
     rows = read(table / "metrics.csv")
     assert [row["image"].split("/", 1)[-1] for row in rows[:2]] == ["test/r_0.png", "mean"]
     for row in rows:
-        assert row["run"].startswith("tiny/nerf-hash-custom/frames")
+        assert row["run"].startswith("tiny/nerf-hash-custom/n_images=")
         assert row["setting"] == "nerf-hash-custom"
         assert 0.0 <= float(row["occupied_fraction"]) <= 1.0
         assert float(row["rays_per_s"]) == pytest.approx(16 * 16 * float(row["fps"]))
@@ -99,7 +99,7 @@ def test_each_row_says_what_it_is_of(table: Path):
 
 def test_the_files(table: Path):
     names = {path.name for path in table.iterdir()}
-    assert names == {"metrics.csv", "metrics.md", "pictures", "psnr_over_steps.png", "psnr_over_train_images.png"}
+    assert names == {"metrics.csv", "metrics.md", "pictures", "psnr_over_steps.png", "psnr_over_n_images.png"}
     text = (table / "metrics.md").read_text()
     assert text.count("| nerf-hash-custom | 4 | 40 | 2 |") == 1
     assert " ± " in text
@@ -115,7 +115,7 @@ def test_a_run_without_a_checkpoint_is_said_and_left_out(sweep: Path, tmp_path: 
 
 
 def test_a_run_at_fault_does_not_cost_the_others(sweep: Path, tmp_path: Path, capsys):
-    good, other = sorted((sweep / "tiny/nerf-hash-custom").glob("frames2-*"))
+    good, other = sorted((sweep / "tiny/nerf-hash-custom").glob("n_images=2-*"))
     bad = sweep / "tiny/nerf-hash-custom/bad"
     config = yaml.load((other / "config.yml").read_text(), Loader=yaml.Loader)
     config = with_option(config, "pipeline.model.field.encoding.log2_table_size", 11)
@@ -131,7 +131,7 @@ def test_a_run_at_fault_does_not_cost_the_others(sweep: Path, tmp_path: Path, ca
 
 
 def test_a_truncated_checkpoint_costs_only_its_own_rows(sweep: Path, tmp_path: Path, capsys):
-    good, other = sorted((sweep / "tiny/nerf-hash-custom").glob("frames2-*"))
+    good, other = sorted((sweep / "tiny/nerf-hash-custom").glob("n_images=2-*"))
     copied, broken = tmp_path / "copied", tmp_path / "copied/nerfstudio_models/step-000000039.ckpt"
     shutil.copytree(other, copied)
     broken.write_bytes(broken.read_bytes()[:-1000])
@@ -153,8 +153,8 @@ def test_plots_are_not_overwritten(tmp_path: Path):
 
 
 def test_a_copied_run_is_evaluated_where_it_lies(sweep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    run = next((sweep / "tiny/nerf-hash-custom").glob("frames2-seed0-*"))
-    other = next((sweep / "tiny/nerf-hash-custom").glob("frames2-seed1-*"))
+    run = next((sweep / "tiny/nerf-hash-custom").glob("n_images=2-seed0-*"))
+    other = next((sweep / "tiny/nerf-hash-custom").glob("n_images=2-seed1-*"))
     copied = tmp_path / "sp äce"
     (copied / "nerfstudio_models").mkdir(parents=True)
     name = "nerfstudio_models/step-000000009.ckpt"
@@ -169,7 +169,7 @@ def test_a_copied_run_is_evaluated_where_it_lies(sweep: Path, tmp_path: Path, mo
 
 
 def test_what_is_wrong_is_one_line(sweep: Path, table: Path, tmp_path: Path, capsys):
-    begun, run = sweep / "tiny/nerf-hash-custom/begun", next((sweep / "tiny/nerf-hash-custom").glob("frames2-*"))
+    begun, run = sweep / "tiny/nerf-hash-custom/begun", next((sweep / "tiny/nerf-hash-custom").glob("n_images=2-*"))
     (tmp_path / "bad.yml").write_text("a: 1")
     plotted = tmp_path / "plotted"
     plotted.mkdir()
@@ -296,14 +296,12 @@ def test_names_of_images_where_the_data_are_a_file(tmp_path: Path):
 def test_the_spread_over_seeds_by_hand():
     evaluations = [evaluation([9.0], 8, 10, 1), evaluation([20.0, 22.0], 4, 10, 1), evaluation([24.0, 26.0], 4, 10, 2)]
     settings = group_by_setting(evaluations, ["m"] * 3)
-    assert [(s.train_images, len(s.evaluations)) for s in settings] == [(4, 2), (8, 1)]
+    assert [(s.n_images, len(s.evaluations)) for s in settings] == [(4, 2), (8, 1)]
     assert settings[0].mean_and_std("psnr") == pytest.approx((23.0, 8.0**0.5))  # of 21 and 25
     assert settings[0].mean_and_std("train_seconds") == pytest.approx((15.0, 50.0**0.5))
     assert settings[1].mean_and_std("psnr") == (9.0, 0.0)
     assert settings[0].mean_and_std("lpips") is None
-    assert lines_over("train_images", settings) == {
-        "m": [(4, pytest.approx(23.0), pytest.approx(8.0**0.5)), (8, 9.0, 0.0)]
-    }
+    assert lines_over("n_images", settings) == {"m": [(4, pytest.approx(23.0), pytest.approx(8.0**0.5)), (8, 9.0, 0.0)]}
     assert list(lines_over("steps", settings)) == ["m, 4 images", "m, 8 images"]
     text = markdown(settings, evaluations, ["m"] * 3)
     assert "| m | 4 | 10 | 2 | 23.00 ± 2.83 | 15.0 ± 7.1 |" in text

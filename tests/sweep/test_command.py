@@ -33,7 +33,7 @@ def command(folder: Path, *arguments: str, **recipe) -> list[str]:
 
 def rows(folder: Path) -> list[tuple[str, ...]]:
     with (folder / "out" / "tiny" / "sweep.csv").open() as file:
-        return [tuple(row[k] for k in ("run", "frames", "seed", "steps", "state")) for row in csv.DictReader(file)]
+        return [tuple(row[k] for k in ("run", "n_images", "seed", "steps", "state")) for row in csv.DictReader(file)]
 
 
 def descendants(pid: int) -> list[int]:
@@ -59,12 +59,12 @@ def wait_for(condition, seconds: float = 200.0):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_a_killed_sweep_leaves_no_process_and_goes_on_where_it_was(tmp_path):
-    grid = {"frames": [2, 3, 4], "seeds": [0, 1], "steps": [5, 60]}
+    grid = {"n_images": [2, 3, 4], "seeds": [0, 1], "steps": [5, 60]}
     arguments = command(tmp_path, **grid)
     process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         second = wait_for(
-            lambda: list(tmp_path.glob("out/tiny/*/frames2-seed1-*/nerfstudio_models/step-000000004.ckpt"))
+            lambda: list(tmp_path.glob("out/tiny/*/n_images=2-seed1-*/nerfstudio_models/step-000000004.ckpt"))
         )
         children = descendants(process.pid)
     finally:
@@ -75,7 +75,7 @@ def test_a_killed_sweep_leaves_no_process_and_goes_on_where_it_was(tmp_path):
     assert [path.name for path in second[0].parent.iterdir()] == ["step-000000004.ckpt"]
     assert [row[-1] for row in rows(tmp_path)][:4] != ["done"] * 4
 
-    first = next(tmp_path.glob("out/tiny/*/frames2-seed0-*/nerfstudio_models/step-000000059.ckpt"))
+    first = next(tmp_path.glob("out/tiny/*/n_images=2-seed0-*/nerfstudio_models/step-000000059.ckpt"))
     written = first.stat().st_mtime_ns
     again = subprocess.run(arguments, capture_output=True, text=True, timeout=300)
     assert again.returncode == 0, again.stdout + again.stderr
@@ -87,7 +87,7 @@ def test_a_killed_sweep_leaves_no_process_and_goes_on_where_it_was(tmp_path):
     assert sorted(path.name for path in second[0].parent.iterdir()) == ["step-000000004.ckpt", "step-000000059.ckpt"]
 
 
-FAILING = {"frames": [2, 3, 99], "seeds": [0], "steps": [4, 8]}  # there are 6 images
+FAILING = {"n_images": [2, 3, 99], "seeds": [0], "steps": [4, 8]}  # there are 6 images
 FAILING_STATES = [("2", "done"), ("2", "done"), ("3", "done"), ("3", "done"), ("99", "failed"), ("99", "failed")]
 
 
@@ -97,7 +97,7 @@ def local_rows(tmp_path_factory):
     result = subprocess.run(command(folder, "--jobs", "2", **FAILING), capture_output=True, text=True, timeout=300)
     assert result.returncode == 1, result.stderr
     line = next(line for line in result.stdout.splitlines() if line.startswith("failed"))
-    assert "frames99-seed0" in line
+    assert "n_images=99-seed0" in line
     assert "99" in line.split("exit code", 1)[1]  # the last line of its log
     return rows(folder)
 

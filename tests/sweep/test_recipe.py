@@ -30,10 +30,11 @@ def runs(folder: Path, **changes):
     ("changes", "words"),
     [
         ({"metods": ["x"]}, ["'metods'", "methods"]),
+        ({"frames": [4, 8]}, ["some.yaml", "'frames' is called 'n_images'"]),
         ({"steps": []}, ["steps", "empty"]),
         ({"steps": [10, 0]}, ["steps", "0"]),
         ({"steps": ["many"]}, ["steps", "'many'"]),
-        ({"frames": [1]}, ["frames", "1"]),
+        ({"n_images": [1]}, ["n_images", "1"]),
         ({"seeds": [3, 3]}, ["seeds", "3 twice"]),
         ({"options": ["a"]}, ["options"]),
         ({"methods": ["nerf-hash-custm"]}, ["nerf-hash-custm", "nerf-hash-custom"]),
@@ -51,9 +52,9 @@ def runs(folder: Path, **changes):
         ({"options": {"max-num-iterations": 3}}, ["max_num_iterations", "steps"]),
         ({"grid": {"optimizers.field.optimizer.lr": [1]}}, ["optimizers.field", "optimizers.fields"]),
         ({"methods": ["nerf-hash-custom+model.fieldd.x=1"]}, ["model.fieldd", "model.field"]),
-        ({"methods": ["nerfacto"], "frames": [2]}, ["frames", "nerfacto"]),
+        ({"methods": ["nerfacto"], "n_images": [2]}, ["n_images", "nerfacto"]),
         ({"grid": {"machine.seed": [1, 2]}}, ["machine.seed", "seeds"]),
-        ({"grid": {"pipeline.datamanager.subset.n-images": [2, 3]}}, ["n_images", "frames"]),
+        ({"grid": {"pipeline.datamanager.subset.n-images": [2, 3]}}, ["n_images", "n_images"]),
         ({"grid": {"steps-per-save": [6, 7]}, "options": {"steps_per_save": 5}}, ["steps_per_save", "twice"]),
         ({"grid": {"steps-per-save": [6], "steps_per_save": [7]}}, ["steps_per_save", "twice"]),
         ({"dataparser_options": ["num-train=9", "num_train=8"]}, ["num_train", "twice"]),
@@ -74,17 +75,17 @@ def test_the_grid_is_every_combination_with_its_options_set(tmp_path):
     grid = {name: [16, 32], "optimizers.fields.optimizer.lr": [0.01]}
     options = {"pipeline.model.occupancy.steps-per-diagonal": 64}
     methods = ["nerf-hash-custom", "vanilla-nerf-custom+model.field.skips=1 2"]
-    made = runs(tmp_path, methods=methods, grid=grid, options=options, frames=[2, "all"], seeds=[0, 1])
+    made = runs(tmp_path, methods=methods, grid=grid, options=options, n_images=[2, "all"], seeds=[0, 1])
     assert len(made) == len({run.label for run in made}) == 16
     for run in made:
         config = run.config
         assert config.pipeline.model.occupancy.grid.resolution == run.choices[name]
         assert config.pipeline.model.occupancy.steps_per_diagonal == 64
-        assert config.pipeline.datamanager.subset.n_images == run.frames
+        assert config.pipeline.datamanager.subset.n_images == run.n_images
         assert config.machine.seed == run.seed
         assert config.optimizers["fields"]["optimizer"].lr == 0.01
     assert made[-1].config.pipeline.model.field.skips == (1, 2)
-    assert {(run.frames, run.seed) for run in made} == {(2, 0), (2, 1), (None, 0), (None, 1)}
+    assert {(run.n_images, run.seed) for run in made} == {(2, 0), (2, 1), (None, 0), (None, 1)}
 
 
 def test_a_folders_name_follows_the_settings_but_not_the_steps_in_between(tmp_path):
