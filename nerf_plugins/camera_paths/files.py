@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nerf_plugins.camera_paths.novelty import Novelty
-from nerf_plugins.new_files import new_file
+from nerf_plugins.files.writing import new_file
 
 Array = npt.NDArray[np.floating]
 

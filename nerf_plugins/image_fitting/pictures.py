@@ -12,8 +12,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.files.pictures import to_bytes
 from nerf_plugins.image_fitting.fitting import Fit
-from nerf_plugins.pictures import to_bytes
 from nerf_plugins.scenes import demo_scene, render
 from nerf_plugins.scenes.cameras import look_at
 
