@@ -15,6 +15,7 @@ import torch
 from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
 from nerfstudio.data.dataparsers.blender_dataparser import BlenderDataParserConfig
 from nerfstudio.data.scene_box import SceneBox
+from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 from nerfstudio.utils.colors import COLORS_DICT
 from nerfstudio.utils.rich_utils import CONSOLE
 from PIL import Image
@@ -86,7 +87,7 @@ class DemoDataParser(DataParser):
 
     def _generate_dataparser_outputs(self, split: str = "train", **kwargs: Any) -> DataparserOutputs:
         if split not in SPLITS:
-            raise InputError(f"split {split!r}: the demo has {', '.join(SPLITS)}; choose one of them.")
+            raise InputError(f"split {split!r}: the demo has {', '.join(SPLITS)}; choose one of them")
         self._render_once()
         parser = BlenderDataParserConfig(data=self.folder, alpha_color=self.config.alpha_color).setup()
         outputs = parser.get_dataparser_outputs(split)
@@ -99,8 +100,13 @@ class DemoDataParser(DataParser):
         except OSError as e:
             reason = e.strerror or str(e)
             raise InputError(
-                f"data {self.config.data}: cannot keep the demo's pictures there ({reason}); give another folder."
+                f"data {self.config.data}: cannot keep the demo's pictures there ({reason}); give another folder"
             ) from e
+
+
+specification = DataParserSpecification(
+    config=DemoDataParserConfig(), description="A small analytic scene, rendered on first use; needs no --data."
+)
 
 
 def split_cameras(config: DemoDataParserConfig) -> dict[str, npt.NDArray[np.floating]]:
@@ -153,10 +159,10 @@ def _cores() -> int:
 def _check(config: DemoDataParserConfig) -> None:
     """Refuse options that no pictures can be made from."""
     if not 8 <= config.resolution <= 4096:
-        raise InputError(f"resolution {config.resolution}: give a number of pixels from 8 to 4096.")
+        raise InputError(f"resolution {config.resolution}: give a number of pixels from 8 to 4096")
     for name in ("num_train", "num_val", "num_test"):
         if getattr(config, name) < 1:
-            raise InputError(f"{name} {getattr(config, name)}: give 1 view or more.")
+            raise InputError(f"{name} {getattr(config, name)}: give 1 view or more")
     color = config.alpha_color
     if color is not None and color.lower() not in COLORS_DICT:
-        raise InputError(f"alpha_color {color!r}: give one of {', '.join(COLORS_DICT)}, or None to keep alpha.")
+        raise InputError(f"alpha_color {color!r}: give one of {', '.join(COLORS_DICT)}, or None to keep alpha")

@@ -26,6 +26,7 @@ import torch
 from nerfstudio.cameras.cameras import Cameras, CameraType
 from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
 from nerfstudio.data.scene_box import SceneBox
+from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 
 from nerf_plugins.dataparsers.images import (
     check_holdout,
@@ -95,15 +96,20 @@ class LLFFDataParser(DataParser):
             height=height,
             camera_type=CameraType.PERSPECTIVE,
         )
-        bounds = {"near": float(capture.bounds.min()), "far": float(capture.bounds.max())}
         return DataparserOutputs(
             image_filenames=[images[i] for i in chosen],
             cameras=cameras,
             scene_box=SceneBox(aabb=torch.from_numpy(box.astype(np.float32))),
-            metadata={"ndc": ndc, "depth_bounds": bounds},
+            metadata={"ndc": ndc},
             dataparser_transform=torch.from_numpy(transform.astype(np.float32)),
             dataparser_scale=scale,
         )
+
+
+specification = DataParserSpecification(
+    config=LLFFDataParserConfig(),
+    description="Forward-facing scenes in LLFF's layout (poses_bounds.npy, images_4, ...).",
+)
 
 
 class Capture(NamedTuple):
@@ -133,7 +139,7 @@ def read_poses_bounds(path: Path) -> Capture:
     if other.size:
         raise InputError(
             f"{path}: row {other[0]} has (height, width, focal) {_numbers(hwf[other[0]])}, row 0 {_numbers(hwf[0])}; "
-            "NDC needs one camera for all views."
+            "NDC needs one camera for all views"
         )
     down, right, back, position = (matrices[:, :, k] for k in range(4))
     poses = np.stack([right, -down, back, position], axis=-1)
@@ -184,33 +190,33 @@ def ndc_box(poses: Array, ndc: dict[str, float]) -> Array:
 
 def _load_rows(path: Path) -> Array:
     if not path.is_file():
-        raise InputError(f"{path}: there is no such file; --data must be the folder of an LLFF scene.")
+        raise InputError(f"{path}: there is no such file; --data must be the folder of an LLFF scene")
     try:
         rows = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as e:
-        raise InputError(f"{path}: not a readable numpy file ({e}); write it again with LLFF's imgs2poses.py.") from e
+        raise InputError(f"{path}: not a readable numpy file ({e}); write it again with LLFF's imgs2poses.py") from e
     if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.shape[1] != 17 or rows.dtype.kind not in "fiu":
         shape = f"{rows.dtype} {rows.shape}" if isinstance(rows, np.ndarray) else "an archive"
-        raise InputError(f"{path}: has {shape}; it must hold 17 numbers for each view.")
+        raise InputError(f"{path}: has {shape}; it must hold 17 numbers for each view")
     if len(rows) < 2:
-        raise InputError(f"{path}: has {len(rows)} view(s); at least 2 are needed, one to train on and one to test.")
+        raise InputError(f"{path}: has {len(rows)} view(s); at least 2 are needed, one to train on and one to test")
     return rows.astype(np.float64)
 
 
 def _check_row(where: str, row: Array, matrix: Array, bounds: Array) -> None:
     if not np.isfinite(row).all():
         raise InputError(
-            f"{where} has a value that is not finite; leave this view and its image out or compute it again."
+            f"{where} has a value that is not finite; leave this view and its image out or compute it again"
         )
     rotation = matrix[:, :3]
     error = float(np.abs(rotation.T @ rotation - np.eye(3)).max())
     if error > 1e-3 or np.linalg.det(rotation) < 0.0:
         problem = f"off from orthonormal by {error:.3g}" if error > 1e-3 else "a reflection"
-        raise InputError(f"{where}: its 3x3 part is no rotation ({problem}); compute the poses again.")
+        raise InputError(f"{where}: its 3x3 part is no rotation ({problem}); compute the poses again")
     if (matrix[:, 4] <= 0.0).any():
-        raise InputError(f"{where}: (height, width, focal) is {_numbers(matrix[:, 4])}; all must be above 0.")
+        raise InputError(f"{where}: (height, width, focal) is {_numbers(matrix[:, 4])}; all must be above 0")
     if not 0.0 < bounds[0] < bounds[1]:
-        raise InputError(f"{where}: near and far bound are {_numbers(bounds)}; 0 < near < far is needed.")
+        raise InputError(f"{where}: near and far bound are {_numbers(bounds)}; 0 < near < far is needed")
 
 
 def _image_folder(data: Path, factor: int | None) -> Path:
@@ -220,10 +226,10 @@ def _image_folder(data: Path, factor: int | None) -> Path:
     if factor is not None:
         if factor not in present:
             wanted = "images" if factor == 1 else f"images_{factor}"
-            raise InputError(f"downscale_factor {factor}: {data} has no folder {wanted}; there is {names}.")
+            raise InputError(f"downscale_factor {factor}: {data} has no folder {wanted}; there is {names}")
         return present[factor]
     if not present:
-        raise InputError(f"{data}: there is {names}; put the images into one of them.")
+        raise InputError(f"{data}: there is {names}; put the images into one of them")
     for folder in present.values():
         if max(image_size(list_images(folder)[0])) <= COMFORTABLE_SIZE:
             return folder
@@ -245,7 +251,7 @@ def _check_count(images: list[Path], capture: Capture, data: Path) -> None:
     if len(images) != views:
         raise InputError(
             f"{images[0].parent}: {len(images)} images, but {data / 'poses_bounds.npy'} has {views} views; "
-            "each view needs its image, in the order of the names."
+            "each view needs its image, in the order of the names"
         )
 
 
@@ -255,7 +261,7 @@ def _scaled_focal(capture: Capture, width: int, height: int, image: Path) -> tup
     if abs(x / y - 1.0) > 0.05:
         raise InputError(
             f"{image}: is {width}x{height} pixels, but the poses are of a camera with "
-            f"{capture.width:g}x{capture.height:g}; use images of that shape."
+            f"{capture.width:g}x{capture.height:g}; use images of that shape"
         )
     return capture.focal * x, capture.focal * y
 
@@ -266,14 +272,14 @@ def _check_forward_facing(d: Array, o: Array, near: float) -> None:
     if bad.size:
         raise InputError(
             f"poses_bounds.npy: view {bad[0]} looks away from the others or stands beyond the near plane; "
-            "this dataparser is for captures that face one way."
+            "this dataparser is for captures that face one way"
         )
 
 
 def _unit(v: Array, name: str) -> Array:
     length = float(np.linalg.norm(v))
     if length < 1e-6:
-        raise InputError(f"poses_bounds.npy: the {name} of the views cancel out; this dataparser needs one facing.")
+        raise InputError(f"poses_bounds.npy: the {name} of the views cancel out; this dataparser needs one facing")
     return v / length
 
 

@@ -26,6 +26,7 @@ import torch
 from nerfstudio.cameras.cameras import Cameras, CameraType
 from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
 from nerfstudio.data.scene_box import SceneBox
+from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 from nerfstudio.utils.colors import COLORS_DICT, get_color
 from nerfstudio.utils.rich_utils import CONSOLE
 
@@ -68,7 +69,7 @@ class NeusDataParser(DataParser):
         super().__init__(config=config)
         check_holdout(config.holdout_every)
         if config.alpha_color is not None and config.alpha_color.lower() not in COLORS_DICT:
-            raise InputError(f"alpha_color {config.alpha_color!r}: give one of {', '.join(COLORS_DICT)}, or None.")
+            raise InputError(f"alpha_color {config.alpha_color!r}: give one of {', '.join(COLORS_DICT)}, or None")
 
     def _generate_dataparser_outputs(self, split: str = "train", **kwargs: Any) -> DataparserOutputs:
         data = self.config.data.expanduser()
@@ -99,15 +100,21 @@ class NeusDataParser(DataParser):
         masks = _images(data, "mask")
         if len(masks) != len(images):
             raise InputError(
-                f"{data}: {len(images)} images, but {len(masks)} masks; each image needs its mask, in the order of the names."
+                f"{data}: {len(images)} images, but {len(masks)} masks; each image needs its mask, in the order of the names"
             )
         for image, mask in zip(images, masks, strict=True):
             (w, h), (mask_w, mask_h) = image_size(image), image_size(mask)
             if (w, h) != (mask_w, mask_h):
                 raise InputError(
-                    f"{mask}: is {mask_w}x{mask_h} pixels, but its image {image.name} {w}x{h}; both need one size."
+                    f"{mask}: is {mask_w}x{mask_h} pixels, but its image {image.name} {w}x{h}; both need one size"
                 )
         return masks
+
+
+specification = DataParserSpecification(
+    config=NeusDataParserConfig(),
+    description="Objects in the layout of NeuS and IDR (image/, mask/, cameras_sphere.npz): DTU, BlendedMVS.",
+)
 
 
 class Matrices(NamedTuple):
@@ -127,7 +134,7 @@ def read_matrices(path: Path) -> Matrices:
     arrays = _load(path)
     numbers = [int(m[1]) for m in (re.fullmatch(r"(?:world|scale)_mat_(\d+)", name) for name in arrays) if m]
     if not numbers:
-        raise InputError(f"{path}: has no world_mat_0 and scale_mat_0; it must hold both for each view.")
+        raise InputError(f"{path}: has no world_mat_0 and scale_mat_0; it must hold both for each view")
     world, scale = (
         np.stack([_matrix(arrays, f"{kind}_mat_{i}", path) for i in range(max(numbers) + 1)])
         for kind in ("world", "scale")
@@ -155,16 +162,14 @@ def world_to_scene(scale_mat: Array, path: Path, name: str = "scale_mat_0") -> t
     tiny = 1e-12 * float(np.abs(left).max()) ** 3
     if determinant <= tiny:
         what = "mirrored" if determinant < -tiny else "singular"
-        raise InputError(
-            f"{path}: {name} is {what} (determinant {determinant:.3g}); it must scale by a number above 0."
-        )
+        raise InputError(f"{path}: {name} is {what} (determinant {determinant:.3g}); it must scale by a number above 0")
     size = determinant ** (1.0 / 3.0)
     rotation = left / size
     error = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
     if error > 1e-3 or np.abs(scale_mat[3] - [0.0, 0.0, 0.0, 1.0]).max() > 1e-6:
         raise InputError(
             f"{path}: {name} does more than scale all axes alike, turn and shift (off by {error:.3g}), so the scene would be "
-            "distorted; use cameras with a sphere."
+            "distorted; use cameras with a sphere"
         )
     return np.concatenate([rotation.T, -rotation.T @ scale_mat[:3, 3:]], axis=1), 1.0 / size
 
@@ -196,7 +201,7 @@ def _cameras(matrices: Matrices, images: list[Path], chosen: list[int]) -> Camer
             k, pose = decompose((matrices.world[i] @ matrices.scale[i])[:3])
         except np.linalg.LinAlgError:
             raise InputError(
-                f"{matrices.path}: world_mat_{i} is singular; it must project the scene to pixels."
+                f"{matrices.path}: world_mat_{i} is singular; it must project the scene to pixels"
             ) from None
         _check_intrinsics(k, width, height, f"{matrices.path}: world_mat_{i}", images[i])
         intrinsics.append([k[0, 0], k[1, 1], k[0, 2] + 0.5, k[1, 2] + 0.5])
@@ -220,42 +225,42 @@ def _check_intrinsics(k: Array, width: int, height: int, where: str, image: Path
     if not (0.0 <= k[0, 2] <= width and 0.0 <= k[1, 2] <= height):
         raise InputError(
             f"{where}: the camera's axis meets the image at pixel ({k[0, 2]:.6g}, {k[1, 2]:.6g}), outside {image.name} with "
-            f"{width}x{height} pixels; the cameras must be those of the images as they are."
+            f"{width}x{height} pixels; the cameras must be those of the images as they are"
         )
     # Pixels by which the skew moves the image's upper edge; nerfstudio's cameras have none.
     skew = abs(k[0, 1]) / k[1, 1] * 0.5 * height
     if skew > 1.0:
         raise InputError(
-            f"{where}: has a skew of {skew:.3g} pixels at the image's edge; nerfstudio's cameras have none."
+            f"{where}: has a skew of {skew:.3g} pixels at the image's edge; nerfstudio's cameras have none"
         )
 
 
 def _load(path: Path) -> dict[str, Array]:
     if not path.is_file():
         raise InputError(
-            f"{path}: there is no such file; --data must be a folder in NeuS's layout, --cameras a file in it."
+            f"{path}: there is no such file; --data must be a folder in NeuS's layout, --cameras a file in it"
         )
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, AttributeError, TypeError, KeyError) as e:
-        raise InputError(f"{path}: not a readable archive of matrices ({e}); copy it again.") from e
+        raise InputError(f"{path}: not a readable archive of matrices ({e}); copy it again") from e
 
 
 def _matrix(arrays: dict[str, Array], name: str, path: Path) -> Array:
     if name not in arrays:
-        raise InputError(f"{path}: {name} is missing; it must hold world_mat_i and scale_mat_i for each view.")
+        raise InputError(f"{path}: {name} is missing; it must hold world_mat_i and scale_mat_i for each view")
     matrix = arrays[name]
     if matrix.shape != (4, 4) or matrix.dtype.kind not in "fiu":
-        raise InputError(f"{path}: {name} is {matrix.dtype} {matrix.shape}; it must be a 4x4 matrix.")
+        raise InputError(f"{path}: {name} is {matrix.dtype} {matrix.shape}; it must be a 4x4 matrix")
     if not np.isfinite(matrix).all():
-        raise InputError(f"{path}: {name} has a value that is not finite; compute the cameras again.")
+        raise InputError(f"{path}: {name} has a value that is not finite; compute the cameras again")
     return matrix.astype(np.float64)
 
 
 def _images(data: Path, name: str) -> list[Path]:
     if not (data / name).is_dir():
-        raise InputError(f"{data}: there is no folder {name}; --data must be a folder in NeuS's layout.")
+        raise InputError(f"{data}: there is no folder {name}; --data must be a folder in NeuS's layout")
     return list_images(data / name)
 
 
@@ -263,5 +268,5 @@ def _check_count(images: list[Path], views: int, path: Path) -> None:
     if len(images) != views:
         raise InputError(
             f"{images[0].parent}: {len(images)} images, but {path.name} has {views} cameras; "
-            "each image needs its camera, in the order of the names."
+            "each image needs its camera, in the order of the names"
         )

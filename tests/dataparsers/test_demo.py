@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from nerfstudio.configs.dataparser_configs import all_dataparsers
 from nerfstudio.data.datasets.base_dataset import InputDataset
 from PIL import Image
 
-from nerf_plugins.dataparsers import DemoDataParserConfig, cache, demo, llff
+from nerf_plugins.dataparsers import cache, demo, images, llff, neus
+from nerf_plugins.dataparsers.demo import DemoDataParserConfig
 from nerf_plugins.errors import InputError
 from nerf_plugins.scenes import demo_scene, render
 
@@ -200,15 +202,21 @@ def test_a_place_that_cannot_be_written(tmp_path):
         config(tmp_path / "file").setup().get_dataparser_outputs("train")
 
 
-def test_imports_only_from_below():
-    """No kernels, models or data managers: nerfstudio imports this package whenever it starts."""
-    files = [Path(m.__file__) for m in (cache, demo, llff) if m.__file__]
-    lines = [
-        line for file in files for line in file.read_text().splitlines() if "import" in line and "nerf_plugins" in line
-    ]
-    allowed = ("nerf_plugins.dataparsers", "nerf_plugins.scenes", "nerf_plugins.errors")
-    assert len(lines) > 3
-    assert all(line.split()[1].startswith(allowed) for line in lines)
+@pytest.mark.parametrize("module", [cache, demo, images, llff, neus])
+def test_imports_only_from_below(module):
+    """No kernels, models or data managers: nerfstudio imports these files while it imports its own data managers."""
+    names = [line.split()[1] for line in Path(module.__file__).read_text().splitlines() if line.startswith("from ")]
+    ours = {name for name in names if name.startswith("nerf_plugins")}
+    assert all(
+        name.startswith(("nerf_plugins.dataparsers", "nerf_plugins.scenes", "nerf_plugins.errors")) for name in ours
+    )
+    theirs = {name for name in names if name.startswith("nerfstudio")}
+    assert not [name for name in theirs if name.startswith(("nerfstudio.data.datamanagers", "nerfstudio.engine"))]
+
+
+@pytest.mark.parametrize(("name", "module"), [("demo-data", demo), ("llff-data", llff), ("neus-data", neus)])
+def test_nerfstudio_finds_it(name, module):
+    assert type(all_dataparsers[name]) is type(module.specification.config)
 
 
 def test_another_scene_has_its_own_pictures(tmp_path: Path):
