@@ -1,4 +1,4 @@
-"""`demo-data`: the demo scene, rendered at first use into a cache in Blender's format; nothing is downloaded."""
+"""``demo-data``: the demo scene, rendered at first use into a cache in Blender's format; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
+from jaxtyping import Float
 from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
 from nerfstudio.data.dataparsers.blender_dataparser import BlenderDataParserConfig
 from nerfstudio.data.scene_box import SceneBox
@@ -23,7 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from nerf_plugins.dataparsers import cache
 from nerf_plugins.errors import InputError
-from nerf_plugins.scenes import SCENES, Scene, render
+from nerf_plugins.scenes import SCENES, Camera, Scene, render
 from nerf_plugins.scenes.cameras import dome, held_out_places, pick_evenly
 
 VERSION = 1
@@ -31,7 +31,7 @@ VERSION = 1
 
 TARGET = (0.0, 0.0, -0.1)
 RADIUS = 3.3
-"""Distance of the cameras from `TARGET`; the scene then lies between 2 and 6, as Blender scenes are read."""
+"""Distance of the cameras from ``TARGET``; the scene then lies between 2 and 6, as Blender scenes are read."""
 ELEVATION = (2.0, 80.0)
 """Lowest and highest camera, in degrees over the horizon."""
 FIELD_OF_VIEW = 0.6911112070083618
@@ -41,7 +41,7 @@ SPLITS = ("train", "val", "test")
 
 
 def default_folder() -> Path:
-    """`nerf-plugins/demo` in the user's cache folder: `$XDG_CACHE_HOME`, or else `~/.cache`."""
+    """``nerf-plugins/demo`` in the user's cache folder: ``$XDG_CACHE_HOME``, or else ``~/.cache``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nerf-plugins" / "demo"
 
 
@@ -79,7 +79,7 @@ class DemoDataParser(DataParser):
 
     @property
     def folder(self) -> Path:
-        """Where the pictures with these options are: `transforms_{train,val,test}.json` and a folder for each split."""
+        """Where the pictures with these options are: ``transforms_{train,val,test}.json`` and a folder for each split."""
         c = self.config
         scene = "" if c.scene == "demo" else f"{c.scene}-"
         name = f"{scene}v{VERSION}-{c.resolution}px-train{c.num_train}-val{c.num_val}-test{c.num_test}"
@@ -109,8 +109,8 @@ specification = DataParserSpecification(
 )
 
 
-def split_cameras(config: DemoDataParserConfig) -> dict[str, npt.NDArray[np.floating]]:
-    """Camera-to-world matrices `(views, 4, 4)` of each split; those of train do not depend on the other two."""
+def split_cameras(config: DemoDataParserConfig) -> dict[str, Float[np.ndarray, "n_views 4 4"]]:
+    """Camera-to-world matrices of each split; those of train do not depend on the other two."""
     held_out = held_out_places(config.num_train, config.num_val + config.num_test)
     is_val = pick_evenly(len(held_out), config.num_val)
     places = {"train": np.arange(config.num_train, dtype=float), "val": held_out[is_val], "test": held_out[~is_val]}
@@ -118,8 +118,8 @@ def split_cameras(config: DemoDataParserConfig) -> dict[str, npt.NDArray[np.floa
 
 
 def render_dataset(folder: Path, config: DemoDataParserConfig) -> None:
-    """Write all pictures (PNG, straight RGBA) and the `transforms_{split}.json` of a Blender scene into a folder."""
-    jobs: list[tuple[Path, npt.NDArray[np.floating]]] = []
+    """Write all pictures (PNG, straight RGBA) and the ``transforms_{split}.json`` of a Blender scene into a folder."""
+    jobs: list[tuple[Path, Float[np.ndarray, "4 4"]]] = []
     for split, poses in split_cameras(config).items():
         (folder / split).mkdir()
         frames = []
@@ -131,7 +131,7 @@ def render_dataset(folder: Path, config: DemoDataParserConfig) -> None:
     _render_all(jobs, SCENES[config.scene](), config.resolution)
 
 
-def _render_all(jobs: list[tuple[Path, npt.NDArray[np.floating]]], scene: Scene, resolution: int) -> None:
+def _render_all(jobs: list[tuple[Path, Float[np.ndarray, "4 4"]]], scene: Scene, resolution: int) -> None:
     """Render on all cores, with a progress bar; an interrupt drops the pictures that have not begun."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=CONSOLE) as progress, ThreadPoolExecutor(_cores()) as pool:
@@ -145,9 +145,9 @@ def _render_all(jobs: list[tuple[Path, npt.NDArray[np.floating]]], scene: Scene,
             raise
 
 
-def _render_one(path: Path, scene: Scene, pose: npt.NDArray[np.floating], resolution: int) -> None:
-    focal, center = 0.5 * resolution / np.tan(0.5 * FIELD_OF_VIEW), 0.5 * resolution
-    image = render(scene, pose, focal, focal, center, center, resolution, resolution, SUPERSAMPLE)
+def _render_one(path: Path, scene: Scene, pose: Float[np.ndarray, "4 4"], resolution: int) -> None:
+    focal = 0.5 * resolution / np.tan(0.5 * FIELD_OF_VIEW)
+    image = render(scene, Camera.centred(pose, focal, resolution, resolution), SUPERSAMPLE)
     Image.fromarray(np.round(255.0 * image).astype(np.uint8), mode="RGBA").save(path)
 
 

@@ -1,17 +1,17 @@
-"""`llff-data`: forward-facing captures in LLFF's layout, `poses_bounds.npy` and a folder of images, for NDC rays.
+"""``llff-data``: forward-facing captures in LLFF's layout, ``poses_bounds.npy`` and a folder of images, for NDC rays.
 
-Poses. A row of `poses_bounds.npy` is a 3x5 matrix `[R | t | (height, width, focal)]`, then the nearest and farthest
-depth that the view sees. LLFF's camera axes, the columns of `R`, are (down, right, back); nerfstudio's (right, up,
-back) are columns `(1, -0, 2)`. As in the NeRF paper's code, the world is scaled by `1 / (0.75 min near)`, so that the
+Poses. A row of ``poses_bounds.npy`` is a 3x5 matrix ``[R | t | (height, width, focal)]``, then the nearest and farthest
+depth that the view sees. LLFF's camera axes, the columns of ``R``, are (down, right, back); nerfstudio's (right, up,
+back) are columns ``(1, -0, 2)``. As in the NeRF paper's code, the world is scaled by ``1 / (0.75 min near)``, so that the
 nearest depth is 4/3 and a near plane at depth 1 lies before it, and turned and shifted so that the average camera is
 the identity.
 
-NDC (the paper's appendix C). With `a_x = focal / (width / 2)`, `a_y = focal / (height / 2)` and the near plane at
-`z = -n`, a point goes to
+NDC (the paper's appendix C). With ``a_x = focal / (width / 2)``, ``a_y = focal / (height / 2)`` and the near plane at
+``z = -n``, a point goes to
 
     (-a_x x / z,  -a_y y / z,  1 + 2 n / z),
 
-which takes what the average camera sees from `z = -n` to infinity to the cube [-1, 1]³.
+which takes what the average camera sees from ``z = -n`` to infinity to the cube [-1, 1]³.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
+from jaxtyping import Float
 from nerfstudio.cameras.cameras import Cameras, CameraType
 from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
 from nerfstudio.data.scene_box import SceneBox
@@ -38,14 +38,12 @@ from nerf_plugins.dataparsers.images import (
 )
 from nerf_plugins.errors import InputError
 
-Array = npt.NDArray[np.floating]
-
 NEAR_PLANE = 1.0
 """Depth of NDC's near plane after scaling."""
 BOUNDS_FACTOR = 0.75
-"""The nearest depth of the capture becomes 1 over this: the paper's `bd_factor`."""
+"""The nearest depth of the capture becomes 1 over this: the paper's ``bd_factor``."""
 COMFORTABLE_SIZE = 1600
-"""Without `downscale_factor` the images are not to be larger than this, in pixels."""
+"""Without ``downscale_factor`` the images are not to be larger than this, in pixels."""
 
 
 @dataclass
@@ -113,23 +111,23 @@ specification = DataParserSpecification(
 
 
 class Capture(NamedTuple):
-    """What `poses_bounds.npy` says of V views.
+    """What ``poses_bounds.npy`` says of V views.
 
     Attributes:
-        poses: camera-to-world `(V, 3, 4)`, nerfstudio's axes: x right, y up, looking along -z.
-        bounds: nearest and farthest depth `(V, 2)`, in the unit of the poses.
+        poses: camera-to-world, nerfstudio's axes: x right, y up, looking along -z.
+        bounds: nearest and farthest depth, in the unit of the poses.
         height, width, focal: of the full-size images, in pixels.
     """
 
-    poses: Array
-    bounds: Array
+    poses: Float[np.ndarray, "n_views 3 4"]
+    bounds: Float[np.ndarray, "n_views 2"]
     height: float
     width: float
     focal: float
 
 
 def read_poses_bounds(path: Path) -> Capture:
-    """Read and check an LLFF `poses_bounds.npy`."""
+    """Read and check an LLFF ``poses_bounds.npy``."""
     rows = _load_rows(path)
     matrices, bounds = rows[:, :15].reshape(-1, 3, 5), rows[:, 15:]
     for i, row in enumerate(rows):
@@ -147,12 +145,12 @@ def read_poses_bounds(path: Path) -> Capture:
     return Capture(poses, bounds, height, width, focal)
 
 
-def normalise(capture: Capture) -> tuple[Capture, Array, float]:
+def normalise(capture: Capture) -> tuple[Capture, Float[np.ndarray, "3 4"], float]:
     """Scale and turn the world as the module docstring says.
 
     Returns:
-        The new capture, and the transform `T` `(3, 4)` and scale `s` that gave it: a pose with rotation and position
-        `(R, c)` becomes `(T_R R, s (T_R c + T_t))`.
+        The new capture, and the transform ``T`` and scale ``s`` that gave it: a pose with rotation and position
+        ``(R, c)`` becomes ``(T_R R, s (T_R c + T_t))``.
     """
     average = np.eye(4)
     average[:3] = average_pose(capture.poses)
@@ -163,15 +161,15 @@ def normalise(capture: Capture) -> tuple[Capture, Array, float]:
     return capture._replace(poses=poses, bounds=scale * capture.bounds), transform, scale
 
 
-def average_pose(poses: Array) -> Array:
-    """The average camera `(3, 4)`: mean position, mean backward axis, and a right axis square to the mean up axis."""
+def average_pose(poses: Float[np.ndarray, "n_views 3 4"]) -> Float[np.ndarray, "3 4"]:
+    """The average camera: mean position, mean backward axis, and a right axis square to the mean up axis."""
     back = _unit(poses[:, :, 2].sum(axis=0), "viewing directions")
     right = _unit(np.cross(poses[:, :, 1].sum(axis=0), back), "upward directions")
     return np.stack([right, np.cross(back, right), back, poses[:, :, 3].mean(axis=0)], axis=1)
 
 
-def ndc_box(poses: Array, ndc: dict[str, float]) -> Array:
-    """The box `(2, 3)` that all pixels' rays cross in NDC: `z` in [-1, 1], `x` and `y` at least that.
+def ndc_box(poses: Float[np.ndarray, "n_views 3 4"], ndc: dict[str, float]) -> Float[np.ndarray, "2 3"]:
+    """The box that all pixels' rays cross in NDC: ``z`` in [-1, 1], ``x`` and ``y`` at least that.
 
     A ray is a straight segment in NDC, so that the extremes are at the image's corners, on the near plane and at
     infinity.
@@ -188,7 +186,7 @@ def ndc_box(poses: Array, ndc: dict[str, float]) -> Array:
     return np.stack([[*xy.min(axis=0), -1.0], [*xy.max(axis=0), 1.0]])
 
 
-def _load_rows(path: Path) -> Array:
+def _load_rows(path: Path) -> Float[np.ndarray, "n_views 17"]:
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; --data must be the folder of an LLFF scene")
     try:
@@ -203,7 +201,9 @@ def _load_rows(path: Path) -> Array:
     return rows.astype(np.float64)
 
 
-def _check_row(where: str, row: Array, matrix: Array, bounds: Array) -> None:
+def _check_row(
+    where: str, row: Float[np.ndarray, "17"], matrix: Float[np.ndarray, "3 5"], bounds: Float[np.ndarray, "2"]
+) -> None:
     if not np.isfinite(row).all():
         raise InputError(
             f"{where} has a value that is not finite; leave this view and its image out or compute it again"
@@ -266,8 +266,10 @@ def _scaled_focal(capture: Capture, width: int, height: int, image: Path) -> tup
     return capture.focal * x, capture.focal * y
 
 
-def _check_forward_facing(d: Array, o: Array, near: float) -> None:
-    """NDC has room only for rays that go towards -z from before the near plane; `d` `(V, 4, 3)`, `o` `(V, 1, 3)`."""
+def _check_forward_facing(
+    d: Float[np.ndarray, "n_views n_corners 3"], o: Float[np.ndarray, "n_views 1 3"], near: float
+) -> None:
+    """NDC has room only for rays that go towards -z from before the near plane."""
     bad = np.flatnonzero((d[..., 2].max(axis=1) >= 0.0) | (o[:, 0, 2] <= -near))
     if bad.size:
         raise InputError(
@@ -276,12 +278,12 @@ def _check_forward_facing(d: Array, o: Array, near: float) -> None:
         )
 
 
-def _unit(v: Array, name: str) -> Array:
+def _unit(v: Float[np.ndarray, "3"], name: str) -> Float[np.ndarray, "3"]:
     length = float(np.linalg.norm(v))
     if length < 1e-6:
         raise InputError(f"poses_bounds.npy: the {name} of the views cancel out; this dataparser needs one facing")
     return v / length
 
 
-def _numbers(values: Array) -> str:
+def _numbers(values: Float[np.ndarray, "n"]) -> str:
     return "(" + ", ".join(f"{v:g}" for v in values) + ")"

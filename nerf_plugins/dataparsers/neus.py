@@ -1,14 +1,14 @@
-"""`neus-data`: objects in the layout of NeuS and IDR: `image/`, `mask/` and `cameras_sphere.npz` (DTU, BlendedMVS, thin structures).
+"""``neus-data``: objects in the layout of NeuS and IDR: ``image/``, ``mask/`` and ``cameras_sphere.npz`` (DTU, BlendedMVS).
 
-The cameras' file holds two 4x4 matrices for each view `i`, in the order of the images' names: `world_mat_i`, which projects
-homogeneous world points to pixels, and `scale_mat_i`, which takes the scene, where the object lies in the unit sphere, to the
+The cameras' file holds two 4x4 matrices for each view ``i``, in the order of the images' names: ``world_mat_i``, which projects
+homogeneous world points to pixels, and ``scale_mat_i``, which takes the scene, where the object lies in the unit sphere, to the
 world. With
 
     P = (world_mat_i scale_mat_i)[:3] = λ K [R | -R c],
 
-`K` (upper triangular, `K_33 = 1`) and `R` are the RQ decomposition of P's left 3x3 part with the signs that make K's diagonal
-positive, and `c` is where P vanishes. Nothing but the scale matrix is applied, so that nerfstudio's scene is NeuS's: `world =
-scale_mat scene`.
+``K`` (upper triangular, ``K_33 = 1``) and ``R`` are the RQ decomposition of P's left 3x3 part with the signs that make K's diagonal
+positive, and ``c`` is where P vanishes. Nothing but the scale matrix is applied, so that nerfstudio's scene is NeuS's:
+``world = scale_mat scene``.
 
 NeuS calls the centre of the first pixel (0, 0), nerfstudio (0.5, 0.5): half a pixel is added to the principal point.
 """
@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
+from jaxtyping import Float
 from nerfstudio.cameras.cameras import Cameras, CameraType
 from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
 from nerfstudio.data.scene_box import SceneBox
@@ -32,8 +32,6 @@ from nerfstudio.utils.rich_utils import CONSOLE
 
 from nerf_plugins.dataparsers.images import check_holdout, check_readable, image_size, list_images, split_indices
 from nerf_plugins.errors import InputError
-
-Array = npt.NDArray[np.floating]
 
 SAME_SCALE = 1e-4
 """Scale matrices that differ by less than this part of their scale count as equal."""
@@ -118,18 +116,18 @@ specification = DataParserSpecification(
 
 
 class Matrices(NamedTuple):
-    """What the cameras' file says of V views: `world` and `scale` `(V, 4, 4)`, and whence it is, for messages."""
+    """What the cameras' file says of the views: the matrices ``world`` and ``scale``, and whence it is, for messages."""
 
-    world: Array
-    scale: Array
+    world: Float[np.ndarray, "n_views 4 4"]
+    scale: Float[np.ndarray, "n_views 4 4"]
     path: Path
 
 
 def read_matrices(path: Path) -> Matrices:
-    """Read and check `world_mat_i` and `scale_mat_i`; where the scale matrices differ, all views get the first.
+    """Read and check ``world_mat_i`` and ``scale_mat_i``; where the scale matrices differ, all views get the first.
 
     Raises:
-        InputError: a matrix is missing, is not finite or no 4x4 matrix, or a scale matrix is not what `world_to_scene` needs.
+        InputError: a matrix is missing, is not finite or no 4x4 matrix, or a scale matrix is not what ``world_to_scene`` needs.
     """
     arrays = _load(path)
     numbers = [int(m[1]) for m in (re.fullmatch(r"(?:world|scale)_mat_(\d+)", name) for name in arrays) if m]
@@ -148,11 +146,13 @@ def read_matrices(path: Path) -> Matrices:
     return Matrices(world, np.broadcast_to(scale[0], scale.shape), path)
 
 
-def world_to_scene(scale_mat: Array, path: Path, name: str = "scale_mat_0") -> tuple[Array, float]:
+def world_to_scene(
+    scale_mat: Float[np.ndarray, "4 4"], path: Path, name: str = "scale_mat_0"
+) -> tuple[Float[np.ndarray, "3 4"], float]:
     """Nerfstudio's form of the inverse of a scale matrix.
 
     Returns:
-        `T` `(3, 4)`, a rotation and a translation, and `s`, with `scene = s (T_R world + T_t)`.
+        ``T``, a rotation and a translation, and ``s``, with ``scene = s (T_R world + T_t)``.
 
     Raises:
         InputError: the matrix is no uniform scale, rotation and translation, so that the scene would be distorted.
@@ -174,8 +174,10 @@ def world_to_scene(scale_mat: Array, path: Path, name: str = "scale_mat_0") -> t
     return np.concatenate([rotation.T, -rotation.T @ scale_mat[:3, 3:]], axis=1), 1.0 / size
 
 
-def decompose(projection: Array) -> tuple[Array, Array]:
-    """K `(3, 3)` and camera-to-world `(3, 4)` in nerfstudio's axes (x right, y up, looking along -z) of `P` `(3, 4)`.
+def decompose(
+    projection: Float[np.ndarray, "3 4"],
+) -> tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, "3 4"]]:
+    """K and the camera-to-world matrix in nerfstudio's axes (x right, y up, looking along -z) of ``P``.
 
     Raises:
         numpy.linalg.LinAlgError: the left 3x3 part is singular.
@@ -221,7 +223,7 @@ def _cameras(matrices: Matrices, images: list[Path], chosen: list[int]) -> Camer
     )
 
 
-def _check_intrinsics(k: Array, width: int, height: int, where: str, image: Path) -> None:
+def _check_intrinsics(k: Float[np.ndarray, "3 3"], width: int, height: int, where: str, image: Path) -> None:
     if not (0.0 <= k[0, 2] <= width and 0.0 <= k[1, 2] <= height):
         raise InputError(
             f"{where}: the camera's axis meets the image at pixel ({k[0, 2]:.6g}, {k[1, 2]:.6g}), outside {image.name} with "
@@ -235,7 +237,7 @@ def _check_intrinsics(k: Array, width: int, height: int, where: str, image: Path
         )
 
 
-def _load(path: Path) -> dict[str, Array]:
+def _load(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise InputError(
             f"{path}: there is no such file; --data must be a folder in NeuS's layout, --cameras a file in it"
@@ -247,7 +249,7 @@ def _load(path: Path) -> dict[str, Array]:
         raise InputError(f"{path}: not a readable archive of matrices ({e}); copy it again") from e
 
 
-def _matrix(arrays: dict[str, Array], name: str, path: Path) -> Array:
+def _matrix(arrays: dict[str, np.ndarray], name: str, path: Path) -> Float[np.ndarray, "4 4"]:
     if name not in arrays:
         raise InputError(f"{path}: {name} is missing; it must hold world_mat_i and scale_mat_i for each view")
     matrix = arrays[name]

@@ -12,7 +12,7 @@ from PIL import Image
 from nerf_plugins.dataparsers import cache, demo, images, llff, neus
 from nerf_plugins.dataparsers.demo import DemoDataParserConfig
 from nerf_plugins.errors import InputError
-from nerf_plugins.scenes import demo_scene, render
+from nerf_plugins.scenes import Camera, demo_scene, render
 
 SMALL = {"resolution": 16, "num_train": 6, "num_val": 2, "num_test": 3}
 
@@ -54,8 +54,8 @@ def test_pictures_are_those_of_the_cameras(folder):
     """Each file is the scene seen by its camera's pose and intrinsics, to half a step of 8 bits."""
     outputs = config(folder).setup().get_dataparser_outputs("test")
     for path, camera in zip(outputs.image_filenames, outputs.cameras, strict=True):
-        f, c, n = camera.fx.item(), camera.cx.item(), int(camera.width.item())
-        expected = render(demo_scene(), camera.camera_to_worlds.double().numpy(), f, f, c, c, n, n, demo.SUPERSAMPLE)
+        pose = camera.camera_to_worlds.double().numpy()
+        expected = render(demo_scene(), Camera.centred(pose, camera.fx.item(), 16, 16), demo.SUPERSAMPLE)
         with Image.open(path) as image:
             assert image.mode == "RGBA"
             difference = np.abs(np.asarray(image) / 255.0 - expected)
@@ -157,7 +157,8 @@ def test_files_have_blenders_format(folder):
 def test_pictures_belong_to_the_version():
     """If this fails the pictures or cameras have changed: count `demo.VERSION` up, and put the new means here."""
     poses = demo.split_cameras(DemoDataParserConfig(**SMALL))["train"]
-    means = [render(demo_scene(), pose, 34.0, 34.0, 12.0, 12.0, 24, 24, 2).mean(axis=(0, 1)) for pose in poses[[0, 3]]]
+    cameras = [Camera.centred(pose, 34.0, 24, 24) for pose in poses[[0, 3]]]
+    means = [render(demo_scene(), camera, 2).mean(axis=(0, 1)) for camera in cameras]
     assert demo.VERSION == 1
     np.testing.assert_allclose(means, PINNED, atol=2e-3)
 
