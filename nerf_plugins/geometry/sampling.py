@@ -81,6 +81,7 @@ def sample_scene(scene: Scene, count: int, seed: int = 0) -> Points:
         o, d = _random_lines(centre, radius, _LINES_AT_ONCE, random)
         parts.append(_crossings(scene, o, d))
         found, n_lines = found + len(parts[-1][0]), n_lines + len(o)
+        # Some four million lines: what they all miss is too small to be there.
         if found == 0 and n_lines > 64 * _LINES_AT_ONCE:
             raise ValueError("the scene has no surface that lines meet")
     positions, normals = (np.concatenate(arrays) for arrays in zip(*parts))

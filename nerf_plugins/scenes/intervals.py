@@ -40,6 +40,7 @@ def nappe(o: RayVectors, d: RayVectors, slope: float, apex: float) -> Interval:
     a = d[:, 0] ** 2 + d[:, 1] ** 2 - (slope * d[:, 2]) ** 2
     b = o[:, 0] * d[:, 0] + o[:, 1] * d[:, 1] + slope**2 * down * d[:, 2]
     c = o[:, 0] ** 2 + o[:, 1] ** 2 - (slope * down) ** 2
+    # Parallel to the flank: one root is at infinity, and this puts it beyond every slab that the cone is cut with.
     a = np.where(np.abs(a) < 1e-14, 1e-14, a)
     t_in, t_out = _quadratic_below_zero(a, b, c)
     # a < 0, steeper than the flank: inside one nappe before the first root and inside the other after the second. The

@@ -184,7 +184,7 @@ class Scene:
         """1 where the way to the sun is free, else 0, ``(...,)``; only points that face it are asked."""
         sun = self.light.towards
         free = np.einsum("...i,i->...", n, sun) > 0.0
-        o = p[free] + 1e-6 * n[free]
+        o = p[free] + 1e-6 * n[free]  # off the surface, or rounding would let a point shade itself
         free[free] = np.isinf(self.intersect(o, np.broadcast_to(sun, o.shape)).t)
         return free.astype(np.float64)
 
