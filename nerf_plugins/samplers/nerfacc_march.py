@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nerf_plugins.errors import InputError
 from nerf_plugins.ops import PackedSamples
-from nerf_plugins.spaces import Rays
+from nerf_plugins.rays import Rays
 
 
 def require_nerfacc() -> None:
