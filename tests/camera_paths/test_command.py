@@ -19,7 +19,7 @@ from nerf_plugins.camera_paths.training_views import read_views
 from nerf_plugins.data.subset import SubsetConfig
 from nerf_plugins.dataparsers.demo import TARGET, DemoDataParserConfig
 from nerf_plugins.fields.nerf_mlp import NeRFMLPConfig
-from nerf_plugins.methods import vanilla_nerf_custom
+from nerf_plugins.methods.vanilla_nerf import method as vanilla_nerf_custom
 from nerf_plugins.runs import read_config
 from tests.camera_paths.rigs import assert_looks_at
 
