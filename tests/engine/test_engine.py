@@ -7,19 +7,20 @@ import pytest
 import torch
 from nerfstudio.engine.trainer import Trainer
 
-from nerf_plugins.engine.pipeline import NerfPipeline, NerfPipelineConfig, one_line_errors
+from nerf_plugins.engine.one_line_errors import one_line_errors
+from nerf_plugins.engine.pipeline import NerfPipeline, NerfPipelineConfig
 from nerf_plugins.engine.schedulers import (
     RisingSchedulerConfig,
     TrainingLengthSchedulerConfig,
     WarmupExponentialSchedulerConfig,
 )
-from nerf_plugins.engine.trainer import NerfTrainer, NerfTrainerConfig, check_checkpoint_file
+from nerf_plugins.engine.trainer import NerfTrainer, PluginTrainerConfig, check_checkpoint_file
 from nerf_plugins.errors import InputError
 
 
 def make_trainer(tmp_path: Path, **options) -> NerfTrainer:
     """A trainer with only what saving needs."""
-    config = NerfTrainerConfig(method_name="m", experiment_name="e", timestamp="t", output_dir=tmp_path, **options)
+    config = PluginTrainerConfig(method_name="m", experiment_name="e", timestamp="t", output_dir=tmp_path, **options)
     trainer = NerfTrainer.__new__(NerfTrainer)
     trainer.config = config
     trainer.base_dir = config.get_base_dir()
@@ -236,7 +237,7 @@ def test_a_decay_to_nothing_is_refused(lr_final: float):
 
 def test_a_checkpoint_after_no_step_is_refused():
     with pytest.raises(InputError, match=r"save_at_steps: .*got 0"):
-        NerfTrainerConfig(method_name="m", save_at_steps=(10, 0))
+        PluginTrainerConfig(method_name="m", save_at_steps=(10, 0))
 
 
 def test_the_trainer_is_nerfstudios():

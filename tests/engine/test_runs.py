@@ -15,9 +15,9 @@ from nerfstudio.utils.eval_utils import eval_setup
 from nerf_plugins.data.datamanager import NerfDataManager
 from nerf_plugins.data.subset import SubsetConfig
 from nerf_plugins.dataparsers.demo import DemoDataParserConfig
-from nerf_plugins.engine.trainer import NerfTrainer, NerfTrainerConfig
-from nerf_plugins.fields.hash_encoding import HashEncodingConfig
-from nerf_plugins.methods import nerf_hash_custom
+from nerf_plugins.engine.trainer import NerfTrainer, PluginTrainerConfig
+from nerf_plugins.fields.encodings import HashEncodingConfig
+from nerf_plugins.methods import nerf_hash
 
 N_TRAIN, WARMUP, STEPS = 8, 16, 20
 TINY = {"data": "demo", "resolution": 24, "num_train": N_TRAIN, "num_val": 1, "num_test": 2}
@@ -28,9 +28,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("runs")
 
 
-def make_config(workspace: Path, timestamp: str, **options) -> NerfTrainerConfig:
-    config = copy.deepcopy(nerf_hash_custom.config)
-    assert isinstance(config, NerfTrainerConfig)
+def make_config(workspace: Path, timestamp: str, **options) -> PluginTrainerConfig:
+    config = copy.deepcopy(nerf_hash.method.config)
+    assert isinstance(config, PluginTrainerConfig)
     config.output_dir, config.experiment_name, config.timestamp = workspace / "out", "e", timestamp
     config.vis, config.logging.local_writer.enable, config.machine.device_type = "tensorboard", False, "cpu"
     config.max_num_iterations, config.load_dir = options.pop("steps", STEPS), options.pop("load_dir", None)
@@ -47,7 +47,7 @@ def make_config(workspace: Path, timestamp: str, **options) -> NerfTrainerConfig
     return config
 
 
-def set_up(config: NerfTrainerConfig) -> NerfTrainer:
+def set_up(config: PluginTrainerConfig) -> NerfTrainer:
     torch.manual_seed(0)
     config.save_config()
     trainer = config.setup(local_rank=0, world_size=1)
@@ -55,7 +55,7 @@ def set_up(config: NerfTrainerConfig) -> NerfTrainer:
     return trainer
 
 
-def train(config: NerfTrainerConfig) -> NerfTrainer:
+def train(config: PluginTrainerConfig) -> NerfTrainer:
     trainer = set_up(config)
     trainer.train()
     return trainer
@@ -164,7 +164,7 @@ def test_going_on_with_other_images_keeps_step_rate_and_optimiser(workspace: Pat
 
 
 def test_learnt_poses_follow_their_images(workspace: Path):
-    def config(timestamp: str, **options) -> NerfTrainerConfig:
+    def config(timestamp: str, **options) -> PluginTrainerConfig:
         made = make_config(workspace, timestamp, **options)
         made.pipeline.model.camera_optimizer.mode = "SO3xR3"
         return made
