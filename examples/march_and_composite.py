@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Marches rays through a voxel grid, composites what they meet, and learns the voxels' colours back from the picture.
 
-Needs `nerf_plugins.ops` only, no nerfstudio: torch tensors in, torch tensors out, on CUDA and CPU.
+Needs ``nerf_plugins.ops`` only, no nerfstudio: torch tensors in, torch tensors out, on CUDA and CPU.
 
     python examples/march_and_composite.py --output-path ball.png
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import torch
@@ -23,14 +24,14 @@ WHITE = torch.ones(3)
 
 
 def ball() -> tuple[Tensor, Tensor]:
-    """Densities and colours of the grid's cells, `(cells, cells, cells)` and `(cells, cells, cells, 3)`: a ball, red to the right."""
+    """Densities and colours of the grid's cells, ``(cells, cells, cells)`` and ``(cells, cells, cells, 3)``: a ball, red to the right."""
     axis = (torch.arange(CELLS) + 0.5) / CELLS * 2.0 - 1.0
     centres = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1)
     return 20.0 * (centres.norm(dim=-1) < 0.8), 0.5 + 0.5 * centres
 
 
 def camera_rays(side: int) -> tuple[Tensor, Tensor]:
-    """Origins and unit directions `(side * side, 3)` of a camera at (0, 0, 3) that looks along -z."""
+    """Origins and unit directions ``(side * side, 3)`` of a camera at (0, 0, 3) that looks along -z."""
     pixels = (torch.arange(side) + 0.5) / side - 0.5
     y, x = torch.meshgrid(-pixels, pixels, indexing="ij")
     directions = torch.stack([x, y, -torch.ones_like(x)], dim=-1).view(-1, 3)
@@ -54,6 +55,8 @@ def main(output_path: Path = Path("ball.png"), side: int = 128, steps: int = 40)
         side: width and height of a picture in pixels.
         steps: of Adam.
     """
+    if output_path.exists():
+        sys.exit(f"error: {output_path} exists and is not overwritten")
     densities, colors = ball()
     origins, directions = camera_rays(side)
     occupancy = (densities > 0.0)[None]  # one level; more would surround it with coarser grids

@@ -4,18 +4,19 @@
     ns-train neus-hash-custom demo-data
     python examples/mesh_from_checkpoint.py --load-config outputs/.../config.yml --output-path mesh.ply
 
-`nerf-plugins mesh` does this and more from the command line; here is what it is made of.
+``nerf-plugins mesh`` does this and more from the command line; here is what it is made of.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
-import torch
 import tyro
 from nerfstudio.utils.eval_utils import eval_setup
 
+from nerf_plugins.errors import InputError
 from nerf_plugins.export.mesh import color_vertices, extract_mesh, largest_component, move_to_world, write_mesh
 
 
@@ -47,5 +48,7 @@ def main(load_config: Path, output_path: Path, resolution: int = 128) -> None:
 
 
 if __name__ == "__main__":
-    with torch.no_grad():
+    try:
         tyro.cli(main)
+    except InputError as error:
+        sys.exit(f"error: {error}")

@@ -3,11 +3,12 @@
 
     python examples/train_a_field.py --output-path demo.png
 
-What a step is: the sampler says where rays are evaluated, the field what is there, `render_samples` what the rays see.
+What a step is: the sampler says where rays are evaluated, the field what is there, ``render_samples`` what the rays see.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def pixels_of(camera: Camera) -> tuple[Tensor, Tensor]:
 
 
 def rays_of(origins: Tensor, directions: Tensor) -> Rays:
-    """Rays in world space, where `t` is the distance from the camera."""
+    """Rays in world space, where ``t`` is the distance from the camera."""
     zeros, ones = torch.zeros_like(origins[:, 0]), torch.ones_like(origins[:, 0])
     return Rays(origins, directions, zeros, 10.0 * ones, directions, distance_scale=ones, distance_start=zeros)
 
@@ -69,7 +70,7 @@ def over(rgba: Tensor, background: Tensor) -> Tensor:
 def train(
     field: RadianceField, sampler: Sampler, space: Space, pixels: tuple[Tensor, Tensor], targets: Tensor, steps: int
 ) -> None:
-    """Makes the field see `targets` through `pixels`."""
+    """Makes the field see ``targets`` through ``pixels``."""
     optimizer = torch.optim.Adam(field.parameters(), lr=1e-2, eps=1e-15, fused=True)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.1 ** (1.0 / steps))
     n_rays, began = 512, time.perf_counter()
@@ -109,6 +110,8 @@ def main(output_path: Path = Path("demo.png"), steps: int = 500, side: int = 64,
         side: width and height of the pictures in pixels.
         n_views: training views.
     """
+    if output_path.exists():
+        sys.exit(f"error: {output_path} exists and is not overwritten")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(0)
     keep_freed_memory()  # on a CPU, mapping it anew would cost more than the arithmetic

@@ -19,10 +19,14 @@ from nerf_plugins.dataparsers.demo import DemoDataParserConfig
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
+def call(name: str, *arguments) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-W", "ignore", str(EXAMPLES / name), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
 def run(name: str, *arguments) -> str:
     """What a script prints."""
-    command = [sys.executable, "-W", "ignore", str(EXAMPLES / name), *map(str, arguments)]
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    answer = call(name, *arguments)
     assert answer.returncode == 0, answer.stderr[-3000:]
     return answer.stdout
 
@@ -48,6 +52,9 @@ def test_march_and_composite(tmp_path):
     np.testing.assert_array_equal(target[0, 0], 1.0)  # beside the ball: the background
     assert target[16, 24, 0] > target[16, 8, 0] + 0.3  # red to the right
     assert np.abs(target - learned).mean() < 0.02
+    again = call("march_and_composite.py", "--output-path", path)
+    assert again.returncode == 1
+    assert "ball.png exists and is not overwritten" in again.stderr
 
 
 def test_train_a_field(tmp_path):
