@@ -97,7 +97,7 @@ class NeuSModel(VolumetricModel):
 
     def get_param_groups(self) -> dict[str, list[Parameter]]:
         """The shared ones, and "variance", which must grow slowly: far from a sharp surface nothing is learnt."""
-        groups = {"variance": list(self.variance.parameters())} | super().get_param_groups()
+        groups = super().get_param_groups() | {"variance": list(self.variance.parameters())}
         return groups if self.outside is None else join_groups(groups, self.outside.field.param_groups())
 
     def parts(self) -> Parts:
