@@ -262,7 +262,7 @@ class Torus(Shape):
         A step is ``|f|``, which can meet no surface, or the longer one that the curvature allows: with ``f > 0`` and ``f'``
         the distance and its slope along the ray and ``rho`` the distance from the axis, ``f'' >= -1 / rho`` everywhere,
         hence ``f'' >= -K = -2 / rho`` on the next ``rho / 2``, and ``f`` cannot reach 0 before the root ``s`` of
-        ``f + f' s - K s² / 2``. On a grazing ray that is ``sqrt(2 f / K)`` instead of ``f`, and near a hit it is a Newton step.
+        ``f + f' s - K s² / 2``. On a grazing ray that is ``sqrt(2 f / K)`` instead of ``f``, and near a hit it is a Newton step.
         """
         ball = intervals.sphere(o, d, self.major + self.minor)
         start, stop = intervals.intersection(ball, intervals.slab(o[:, 2], d[:, 2], -self.minor, self.minor))
