@@ -1,4 +1,4 @@
-"""`nerf-plugins camera-path`: from the config.yml of a run to a file."""
+"""``nerf-plugins camera-path``: from the config.yml of a run to a file."""
 
 from __future__ import annotations
 
@@ -8,37 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Float
 from nerfstudio.engine.trainer import TrainerConfig
 from nerfstudio.utils.rich_utils import CONSOLE
 from rich.progress import track
 from rich.table import Table
 
-from nerf_plugins.camera_paths import shapes
-from nerf_plugins.camera_paths.checks import check_options
 from nerf_plugins.camera_paths.files import CameraPath, even_size, to_json, write_json
-from nerf_plugins.camera_paths.layout import Layout, describe_layout, format_vector, nearest_axis, unit
+from nerf_plugins.camera_paths.layout import describe_layout, format_vector, nearest_axis, unit
 from nerf_plugins.camera_paths.novelty import Novelty, spacing, view_novelty
-from nerf_plugins.camera_paths.options import (
-    AroundPointOptions,
-    ConeOptions,
-    DollyOptions,
-    InterpolateOptions,
-    OrbitOptions,
-    PathOptions,
-    SpiralOptions,
-)
 from nerf_plugins.camera_paths.point_of_interest import axes_meet, densest_point, surface_points
+from nerf_plugins.camera_paths.poses import order_by_nearest, poses_around, poses_through
+from nerf_plugins.camera_paths.shapes.base import AroundPointOptions, Layout, PathOptions, ThroughImagesOptions
 from nerf_plugins.camera_paths.training_views import Views, data_folder, read_views
 from nerf_plugins.data.names import find_images
 from nerf_plugins.errors import InputError
 from nerf_plugins.files.writing import check_free
 from nerf_plugins.runs.loading import load_pipeline, read_config, require_checkpoint
-
-Array = npt.NDArray[np.floating]
-
-LOWEST, HIGHEST = 15.0, 40.0
-"""Degrees that an orbit's elevation is kept between."""
 
 
 def run(options: PathOptions) -> int:
@@ -52,12 +38,12 @@ def write_camera_path(options: PathOptions) -> Path:
     """Makes a path, prints how new its views are, and writes it.
 
     Returns:
-        The file, as `files` describes it.
+        The file, as ``files`` describes it.
 
     Raises:
         InputError: an option or the run; nothing has been written then.
     """
-    check_options(options)
+    options.check()
     config = read_config(options.load_config)
     output = options.output_path or options.load_config.parent / "camera_paths" / f"{options.shape}.json"
     check_free(output, "--output-path")
@@ -85,11 +71,13 @@ def make_camera_path(options: PathOptions, config: TrainerConfig, training: View
     Raises:
         InputError: the views do not allow it.
     """
-    if isinstance(options, InterpolateOptions):
-        poses, fovs, closed = _interpolation(options, config, training)
+    if isinstance(options, ThroughImagesOptions):
+        poses, fovs, closed = _through_images(options, config, training)
     else:
         assert isinstance(options, AroundPointOptions)
-        poses, closed = _around_point(options, training)
+        layout = _layout(options, training)
+        around = options.around(layout)
+        poses, closed = poses_around(layout, around), around.is_closed
         fovs = np.full(len(poses), options.fov or np.median(training.fovs))
     native_width, native_height = training.size
     height = options.height or native_height
@@ -97,101 +85,40 @@ def make_camera_path(options: PathOptions, config: TrainerConfig, training: View
     return CameraPath(poses, fovs, width, height, options.fps, closed)
 
 
-def _interpolation(options: InterpolateOptions, config: TrainerConfig, training: Views) -> tuple[Array, Array, bool]:
+def _through_images(
+    options: ThroughImagesOptions, config: TrainerConfig, training: Views
+) -> tuple[Float[np.ndarray, "n 4 4"], Float[np.ndarray, "n"], bool]:
+    """Poses, fields of view, and whether the path is closed."""
     views = training if options.split == "train" else read_views(config, options.split)
     what = f"--images of the split {options.split}"
     chosen = list(range(len(views.paths))) if options.images is None else find_images(options.images, views.paths, what)
     if len(chosen) < 2:
-        raise InputError(f"interpolate: {len(chosen)} image to go through: two or more are needed")
+        raise InputError(f"{options.shape}: {len(chosen)} image to go through: two or more are needed")
     if options.order == "nearest":
-        chosen = [chosen[i] for i in shapes.order_by_nearest(views.poses[chosen, :3, 3])]
-    fovs = np.full(len(views.paths), options.fov) if options.fov else views.fovs
-    poses, fovs = shapes.interpolate(views.poses[chosen], fovs[chosen], options.steps, options.closed)
-    return poses, fovs, options.closed
+        chosen = [chosen[i] for i in order_by_nearest(views.poses[chosen, :3, 3])]
+    fovs = np.full(len(views.paths), float(options.fov)) if options.fov else views.fovs
+    times = options.times(len(chosen))
+    return *poses_through(views.poses[chosen], fovs[chosen], times, options.closed), options.closed
 
 
-def _around_point(options: AroundPointOptions, training: Views) -> tuple[Array, bool]:
+def _layout(options: AroundPointOptions, training: Views) -> Layout:
     point = _point_of_interest(options, training)
-    up = nearest_axis(training.poses[:, :3, 1].mean(axis=0)) if options.up is None else unit(np.asarray(options.up))
-    layout = describe_layout(training.poses, point, up)
+    if options.up is None:
+        up = nearest_axis(training.poses[:, :3, 1].mean(axis=0))
+    else:
+        up = unit(np.asarray(options.up, dtype=np.float64))
+    layout = describe_layout(training.poses, point, up, training.paths)
     CONSOLE.print(f"Looking at {format_vector(point)}; the training cameras are {layout.distance:.3g} away (median).")
-    if isinstance(options, OrbitOptions):
-        return _orbit(options, layout), shapes.is_closed(options.arc)
-    if isinstance(options, SpiralOptions):
-        return _spiral(options, layout), False
-    if isinstance(options, ConeOptions):
-        return _cone(options, layout), False
-    assert isinstance(options, DollyOptions)
-    return _dolly(options, layout, training), False
+    return layout
 
 
-def _point_of_interest(options: AroundPointOptions, training: Views) -> Array:
+def _point_of_interest(options: AroundPointOptions, training: Views) -> Float[np.ndarray, "3"]:
     if options.point == "axes":
         return axes_meet(training.poses)
     if options.point == "surface":
         _, pipeline = load_pipeline(options.load_config, "inference")
         return densest_point(surface_points(pipeline.model, training.cameras.to(pipeline.device), _progress_bar))
     return np.asarray(options.point, dtype=np.float64)
-
-
-def _orbit(options: OrbitOptions, layout: Layout) -> Array:
-    elevation = options.elevation
-    if elevation is None:
-        elevation = float(np.clip(layout.elevation, LOWEST, HIGHEST))
-    distance = options.distance or layout.distance
-    return shapes.orbit(layout, options.frames, distance, elevation, options.start, options.arc)
-
-
-def _spiral(options: SpiralOptions, layout: Layout) -> Array:
-    axis = layout.axis if options.axis is None else unit(np.asarray(options.axis))
-    angles = options.angles or (0.0, _spread(layout))
-    distances = options.distances or (layout.distance, layout.distance)
-    return shapes.spiral(layout, options.frames, axis, options.turns, angles, distances)
-
-
-def _cone(options: ConeOptions, layout: Layout) -> Array:
-    axis = layout.axis if options.axis is None else unit(np.asarray(options.axis))
-    given = options.angles or options.radii
-    distances = options.distances or (layout.distance,)
-    n = max(len(given), len(distances)) if given else len(distances) if len(distances) > 1 else 3
-    distances = _one_each(distances, n)
-    if options.radii:
-        angles = [_angle_of_radius(r, d) for r, d in zip(_one_each(options.radii, n), distances)]
-    else:
-        angles = _one_each(options.angles or [_spread(layout) * (i + 1) / n for i in range(n)], n)
-    if options.frames < n:
-        raise InputError(f"frames {options.frames}: give at least one for each of the {n} circles")
-    return shapes.cone(layout, options.frames, axis, angles, distances)
-
-
-def _angle_of_radius(radius: float, distance: float) -> float:
-    if radius > distance:
-        raise InputError(f"cone: a radius of {radius:g} is larger than the distance {distance:.4g} from the point")
-    return float(np.degrees(np.arcsin(radius / distance)))
-
-
-def _one_each(values: Sequence[float], n: int) -> list[float]:
-    return list(values) * n if len(values) == 1 else list(values)
-
-
-def _spread(layout: Layout) -> float:
-    if layout.spread < 1e-3:
-        raise InputError("the training cameras all stand in one direction from the point: give --angles")
-    return layout.spread
-
-
-def _dolly(options: DollyOptions, layout: Layout, training: Views) -> Array:
-    if options.direction is not None:
-        direction, far = np.asarray(options.direction), layout.distance
-    else:
-        index = find_images([options.start_image], training.paths, "--start-image")[0]
-        direction = training.poses[index, :3, 3] - layout.point
-        far = float(np.linalg.norm(direction))
-        if far < 1e-6 * layout.distance:
-            raise InputError(
-                f"dolly: the camera of {training.names[index]} stands at the point of interest; give another --start-image"
-            )
-    return shapes.dolly(layout, options.frames, direction, options.distances or (far, 0.5 * far))
 
 
 def _report(path: CameraPath, novelty: Novelty, training: Views) -> None:

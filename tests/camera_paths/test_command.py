@@ -14,6 +14,7 @@ import yaml
 from nerfstudio.cameras.camera_paths import get_path_from_json
 
 from nerf_plugins import cli
+from nerf_plugins.camera_paths.options import SHAPES
 from nerf_plugins.camera_paths.training_views import read_views
 from nerf_plugins.data.subset import SubsetConfig
 from nerf_plugins.dataparsers.demo import TARGET, DemoDataParserConfig
@@ -22,7 +23,6 @@ from nerf_plugins.methods import vanilla_nerf
 from nerf_plugins.runs.loading import read_config
 from tests.camera_paths.rigs import assert_looks_at
 
-SHAPES = ("orbit", "spiral", "cone", "dolly", "interpolate")
 FLOAT32 = 1e-5
 """How exact a point is that was found from a dataset's cameras."""
 FOV = np.degrees(0.6911112070083618)
@@ -109,7 +109,7 @@ def test_novelty_is_printed_with_its_scale(capsys, load_config, tmp_path):
     assert f"Newest: view {int(np.argmax(distances))} by distance" in out
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", [shape.shape for shape in SHAPES])
 def test_every_shape_beside_its_run(capsys, shape, load_config):
     assert run(shape, "--load-config", load_config, "--height", 31, "--width", 61) == 0, capsys.readouterr().err
     content = json.loads((load_config.parent / "camera_paths" / f"{shape}.json").read_text())

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from nerf_plugins.data.datamanager import NerfDataManager, NerfDataManagerConfig
 from nerf_plugins.data.pixel_sampler import CentreCropPixelSampler, CentreCropPixelSamplerConfig
 from nerf_plugins.data.rays import PinholeRayGenerator, make_ray_generator, upload
-from nerf_plugins.dataparsers import DemoDataParserConfig
+from nerf_plugins.dataparsers.demo import DemoDataParserConfig
 
 from ..dataparsers import test_llff, test_neus
 

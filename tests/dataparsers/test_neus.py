@@ -6,8 +6,7 @@ import torch
 from PIL import Image
 
 from nerf_plugins.data.datamanager import NerfDataManagerConfig
-from nerf_plugins.dataparsers import NeusDataParserConfig
-from nerf_plugins.dataparsers.neus import decompose
+from nerf_plugins.dataparsers.neus import NeusDataParserConfig, decompose
 from nerf_plugins.errors import InputError
 
 WIDTH, HEIGHT = 32, 24

@@ -13,7 +13,7 @@ import yaml
 
 from nerf_plugins import cli
 from nerf_plugins.data.crop import CropBox
-from nerf_plugins.dataparsers import NeusDataParserConfig
+from nerf_plugins.dataparsers.neus import NeusDataParserConfig
 from nerf_plugins.errors import InputError
 from nerf_plugins.export import command
 from nerf_plugins.export.command import _progress, mesh_of
