@@ -217,9 +217,7 @@ def _share_remark(dataset: CheckedDataset) -> str | None:
     line = f"{100 * mean:.3g} % of the pixels are {left_out} ({what} of {len(shares)} images)"
     low = min(shares, key=lambda i: shares[i])
     if shares[low] < _ODD_SHARE:
-        return (
-            f"!{line}; of {dataset.image_filenames[low].name} only {100 * shares[low]:.2g} % is left: is what is used white?"
-        )
+        return f"!{line}; of {dataset.image_filenames[low].name} only {100 * shares[low]:.2g} % is left: is what is used white?"
     if mean < _ODD_SHARE:
         return f"!{line}: they leave out almost nothing; is what is used white?"
     return f"{line}."
@@ -231,6 +229,4 @@ def _mixture_remark(dataset: CheckedDataset) -> str | None:
     opaque = [name for name, header in zip(dataset.image_filenames, dataset.headers) if header and not header.has_alpha]
     if not opaque:
         return None
-    return (
-        f"!{len(opaque)} of {len(dataset)} images have no alpha channel ({opaque[0].name}): all of them counts as scene, background too."
-    )
+    return f"!{len(opaque)} of {len(dataset)} images have no alpha channel ({opaque[0].name}): all of them counts as scene, background too."
