@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -30,13 +30,14 @@ from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 
 from nerf_plugins.dataparsers.images import (
     check_holdout,
-    check_readable,
     common_size,
     image_size,
     list_images,
+    order_for_cameras,
     split_indices,
 )
 from nerf_plugins.errors import InputError
+from nerf_plugins.images.reading import check_readable
 
 NEAR_PLANE = 1.0
 """Depth of NDC's near plane after scaling."""
@@ -57,6 +58,8 @@ class LLFFDataParserConfig(DataParserConfig):
     downscale_factor: int | None = None
     """1 for images/, 4 for images_4/ and so on.
     None: the largest of those present that is at most 1600 pixels wide and high, or the smallest if all are larger."""
+    image_order: Literal["natural", "strings"] = "natural"
+    """How the poses count the images where these are not numbered from 0: natural: 2.png before 10.png. strings: after it."""
     holdout_every: int = 8
     """Views 0, N, 2N ... are held out of training, for validation and test."""
 
@@ -66,6 +69,8 @@ class LLFFDataParser(DataParser):
     """Reads poses and images of an LLFF scene and says what the NDC transform of its rays needs."""
 
     config: LLFFDataParserConfig
+    layout_files: ClassVar[tuple[str, ...]] = ("poses_bounds.npy",)
+    """Files of which one tells the layout, for whoever advises which dataparser to use."""
 
     def __init__(self, config: LLFFDataParserConfig):
         super().__init__(config=config)
@@ -76,7 +81,8 @@ class LLFFDataParser(DataParser):
         capture = read_poses_bounds(data / "poses_bounds.npy")
         images = list_images(_image_folder(data, self.config.downscale_factor))
         _check_count(images, capture, data)
-        width, height = common_size(images)
+        images = order_for_cameras(images, len(images), self.config.image_order == "strings")
+        width, height = common_size(images, capture.width / capture.height)
         fx, fy = _scaled_focal(capture, width, height, images[0])
         capture, transform, scale = normalise(capture)
         ndc = {"focal_x": fx / (0.5 * width), "focal_y": fy / (0.5 * height), "near": NEAR_PLANE}

@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -28,10 +28,13 @@ from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserCo
 from nerfstudio.data.scene_box import SceneBox
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 from nerfstudio.utils.colors import COLORS_DICT, get_color
-from nerfstudio.utils.rich_utils import CONSOLE
 
-from nerf_plugins.dataparsers.images import check_holdout, check_readable, image_size, list_images, split_indices
+from nerf_plugins.console import warn
+from nerf_plugins.dataparsers.images import check_holdout, image_size, list_images, order_for_cameras, split_indices
 from nerf_plugins.errors import InputError
+from nerf_plugins.images.masks import same_shape
+from nerf_plugins.images.pairing import pair_by_name
+from nerf_plugins.images.reading import Header, check_readable, read_header
 
 SAME_SCALE = 1e-4
 """Scale matrices that differ by less than this part of their scale count as equal."""
@@ -51,6 +54,8 @@ class NeusDataParserConfig(DataParserConfig):
     """alpha: where there is mask/, it is the images' alpha channel, which says what is object. ignore: the images as they are."""
     alpha_color: str | None = "white"
     """What masked images are evaluated over: white, black, red, green or blue. None keeps their alpha channel."""
+    image_order: Literal["natural", "strings"] = "natural"
+    """How the cameras count the images where these are not numbered from 0: natural: 2.png before 10.png. strings: after it."""
     holdout_every: int = 8
     """Views 0, N, 2N ... are held out of training, for validation and test."""
     train_on_all: bool = False
@@ -62,6 +67,8 @@ class NeusDataParser(DataParser):
     """Reads images, masks and cameras; the scene is the space in which the object lies in the unit sphere."""
 
     config: NeusDataParserConfig
+    layout_files: ClassVar[tuple[str, ...]] = ("cameras_sphere.npz", "cameras_large.npz")
+    """Files of which one tells the layout, for whoever advises which dataparser to use."""
 
     def __init__(self, config: NeusDataParserConfig):
         super().__init__(config=config)
@@ -74,6 +81,7 @@ class NeusDataParser(DataParser):
         matrices = read_matrices(data / self.config.cameras)
         images = _images(data, "image")
         _check_count(images, len(matrices.world), data / self.config.cameras)
+        images = order_for_cameras(images, len(images), self.config.image_order == "strings")
         masks = self._masks(data, images)
         chosen = split_indices(len(images), self.config.holdout_every, split)
         if split == "train" and self.config.train_on_all:
@@ -96,17 +104,23 @@ class NeusDataParser(DataParser):
         if self.config.masks == "ignore" or not (data / "mask").is_dir():
             return []
         masks = _images(data, "mask")
-        if len(masks) != len(images):
-            raise InputError(
-                f"{data}: {len(images)} images, but {len(masks)} masks; each image needs its mask, in the order of the names"
-            )
-        for image, mask in zip(images, masks, strict=True):
-            (w, h), (mask_w, mask_h) = image_size(image), image_size(mask)
-            if (w, h) != (mask_w, mask_h):
+        paired = pair_by_name(images, masks, "mask")
+        if paired is None:
+            if len(masks) != len(images):
                 raise InputError(
-                    f"{mask}: is {mask_w}x{mask_h} pixels, but its image {image.name} {w}x{h}; both need one size"
+                    f"{data}: {len(images)} images, but {len(masks)} masks; each image needs its mask, of the same name or number"
                 )
-        return masks
+            paired = order_for_cameras(masks, len(images), self.config.image_order == "strings")
+            warn(
+                f"{data}: the masks' names do not tell their images; {paired[0].name} is taken for {images[0].name}, and so on"
+            )
+        for image, mask in zip(images, paired, strict=True):
+            size, mask_size = image_size(image), image_size(mask)
+            if not same_shape(size, mask_size) and not same_shape(size, (mask_size[1], mask_size[0])):
+                raise InputError(
+                    f"{mask}: is {mask_size[0]}x{mask_size[1]} pixels, but its image {image.name} {size[0]}x{size[1]}; both need one shape"
+                )
+        return paired
 
 
 specification = DataParserSpecification(
@@ -142,7 +156,7 @@ def read_matrices(path: Path) -> Matrices:
     difference = np.abs(scale - scale[0]).max(axis=(1, 2)) / np.abs(scale[0]).max()
     if (difference > SAME_SCALE).any():
         i = int(difference.argmax())
-        CONSOLE.print(f"[yellow]{path}: scale_mat_{i} differs from scale_mat_0, which is taken for all views.[/yellow]")
+        warn(f"{path}: scale_mat_{i} differs from scale_mat_0, which is taken for all views.")
     return Matrices(world, np.broadcast_to(scale[0], scale.shape), path)
 
 
@@ -198,13 +212,13 @@ def decompose(
 def _cameras(matrices: Matrices, images: list[Path], chosen: list[int]) -> Cameras:
     intrinsics, poses, sizes = [], [], []
     for i in chosen:
-        width, height = image_size(images[i])
         try:
             k, pose = decompose((matrices.world[i] @ matrices.scale[i])[:3])
         except np.linalg.LinAlgError:
             raise InputError(
                 f"{matrices.path}: world_mat_{i} is singular; it must project the scene to pixels"
             ) from None
+        width, height = _fitting_size(read_header(images[i]), k)
         _check_intrinsics(k, width, height, f"{matrices.path}: world_mat_{i}", images[i])
         intrinsics.append([k[0, 0], k[1, 1], k[0, 2] + 0.5, k[1, 2] + 0.5])
         poses.append(pose)
@@ -221,6 +235,11 @@ def _cameras(matrices: Matrices, images: list[Path], chosen: list[int]) -> Camer
         height=height,
         camera_type=CameraType.PERSPECTIVE,
     )
+
+
+def _fitting_size(header: Header, k: Float[np.ndarray, "3 3"]) -> tuple[int, int]:
+    """Width and height of a photo as shown, or as stored if the principal point is nearer to the middle of that."""
+    return min(header.size, header.stored_size, key=lambda size: float(np.abs(k[:2, 2] - np.array(size) / 2.0).sum()))
 
 
 def _check_intrinsics(k: Float[np.ndarray, "3 3"], width: int, height: int, where: str, image: Path) -> None:

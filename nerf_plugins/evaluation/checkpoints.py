@@ -137,7 +137,7 @@ def _facts(run: FoundRun, steps: int, pipeline: Any) -> dict[str, float]:
     facts = {} if seconds is None else {"train_seconds": seconds}
     facts |= {"train_peak_mib": peak} if peak else {}
     sampler = getattr(pipeline.model, "sampler", None)
-    shown = sampler.metrics() if hasattr(sampler, "metrics") else {}
+    shown = {} if sampler is None or not hasattr(sampler, "metrics") else sampler.metrics()
     return facts | {name: float(value) for name, value in shown.items()}
 
 

@@ -268,11 +268,11 @@ class TestBrokenInput:
         noise = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
         Image.fromarray(noise).save(path)
         path.write_bytes(path.read_bytes()[: -60 if suffix == ".png" else -20])
-        fails(tmp_path, f"{view}{suffix}: the image is broken", split=split)
+        fails(tmp_path, f"image .*{view}{suffix} cannot be read", split=split)
 
     def test_a_file_that_is_no_image(self, tmp_path):
         (write(tmp_path, rows()) / "images_4" / "view_08.png").write_bytes(b"text")
-        fails(tmp_path, "view_08.png: not a readable image")
+        fails(tmp_path, r"image .*view_08\.png cannot be read")
 
     def test_sizes_that_differ(self, tmp_path):
         Image.new("RGB", (16, 12)).save(write(tmp_path, rows()) / "images_4" / "view_06.png")
