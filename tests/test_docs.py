@@ -21,7 +21,7 @@ from nerf_plugins import cli
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    import tomli as tomllib  # pytest brings it
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -79,23 +79,16 @@ def inner(kind: Any) -> Any:
 def has_option(kind: Any, value: Any, words: list[str]) -> bool:
     """Whether a dataclass (its type, or an object with the values that the method gives it) has an option a.b.c."""
     for word in words:
-        known = value if dataclasses.is_dataclass(value) else kind
-        if isinstance(known, dict):
-            value = known.get(word)
-            if value is None:
-                return False
-            kind = type(value)
-            continue
-        if isinstance(value, dict):
+        if isinstance(value, dict):  # the optimisers, by parameter group
             if word not in value:
                 return False
             value = value[word]
             kind = type(value)
             continue
+        known = type(value) if dataclasses.is_dataclass(value) else kind
         if not dataclasses.is_dataclass(known) or word not in {field.name for field in dataclasses.fields(known)}:
             return False
-        kind = inner(typing.get_type_hints(known if isinstance(known, type) else type(known)).get(word))
-        value = getattr(value, word, None)
+        kind, value = inner(typing.get_type_hints(known).get(word)), getattr(value, word, None)
     return True
 
 
