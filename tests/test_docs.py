@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import dataclasses
+import io
 import re
 import shlex
 import sys
 import typing
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union
@@ -122,21 +125,28 @@ def check_ns_train(words: list[str]) -> None:
         check_options(f"ns-train {method} {rest[at]}", all_dataparsers[rest[at]], rest[at + 1 :])
 
 
+@cache
+def help_of(command: tuple[str, ...]) -> str:
+    """What nerf-plugins COMMAND [SHAPE] --help prints."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed, pytest.raises(SystemExit):
+        cli.main([*command, "--help"])
+    return printed.getvalue()
+
+
 def check_ours(words: list[str]) -> None:
     """nerf-plugins COMMAND [SHAPE] OPTIONS."""
     command, *rest = words
     if command not in cli.COMMANDS:
-        raise Unknown(f"nerf-plugins has no command {command}")
-    if command == "doctor":
-        return
-    kind = typing.get_type_hints(cli.COMMANDS[command], include_extras=True)["options"]
-    kind = inner(kind)
-    if isinstance(kind, list):  # one of several, by a subcommand
-        shapes = {option.shape: option for option in kind}
-        if not rest or rest[0] not in shapes:
-            raise Unknown(f"nerf-plugins {command} needs one of {', '.join(shapes)}, has {rest[:1]}")
-        kind, rest = shapes[rest[0]], rest[1:]
-    check_options(f"nerf-plugins {command}", kind, rest)
+        raise Unknown(f"{OURS} has no command {command}")
+    shapes = re.match(r"usage: \S+ \S+ \[-h\]\s+\{(.+?)\}", help_of((command,)), re.DOTALL)
+    called = (command,)
+    if shapes is not None:
+        if not rest or rest[0] not in re.split(r"[,\s]+", shapes[1]):
+            raise Unknown(f"{OURS} {command} needs one of {shapes[1]}, has {rest[:1]}")
+        called = (command, rest[0])
+    for option in options_in(rest):
+        if not re.search(rf"--{option}(?![\w-])", help_of(called)):
+            raise Unknown(f"{OURS} {' '.join(called)} has no option --{option}")
 
 
 def check_script(script: str, words: list[str]) -> None:
