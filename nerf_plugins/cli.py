@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from nerf_plugins.camera_paths.options import CameraPathOptions
+from nerf_plugins.captures.options import ProcessDataOptions
 from nerf_plugins.errors import InputError
 from nerf_plugins.experiments.metrics_options import MetricsOptions
 from nerf_plugins.experiments.sweep_options import SweepOptions
@@ -94,6 +95,19 @@ def metrics(options: Annotated[MetricsOptions, tyro.conf.arg(name="")]) -> int:
     return 1 if failures else 0
 
 
+def process_data(options: Annotated[ProcessDataOptions, tyro.conf.arg(name="")]) -> int:
+    """Make a dataset of a folder of photos or a video: the cameras' poses, sparse points, smaller copies.
+
+    Called again, it goes on where it was.
+    """
+    from nerf_plugins.captures.command import process_data
+
+    folder = process_data(options)
+    if not options.dry_run:
+        print(folder)
+    return 0
+
+
 COMMANDS: dict[str, Callable[..., int]] = {
     "doctor": doctor,
     "mesh": mesh,
@@ -101,6 +115,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "fit-image": fit_image,
     "sweep": sweep,
     "metrics": metrics,
+    "process-data": process_data,
 }
 
 
