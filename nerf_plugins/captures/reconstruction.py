@@ -80,6 +80,7 @@ def _register_images(job: Job, database: Path) -> None:
     for done, group in enumerate(job.groups):
         _say(stage="cameras", done=done, total=len(job.groups))
         _register_group(job, part, group)
+    _say(stage="cameras", done=len(job.groups), total=len(job.groups))
     with pycolmap.Database.open(str(part)) as db:
         missing = sorted({*job.names} - {image.name for image in db.read_all_images()})
         if missing:
@@ -187,6 +188,7 @@ def _map(job: Job, database: Path, ids: dict[str, int]) -> None:
     models = sorted(
         _models(job, database, part, len(ids)), key=lambda model: (-model.num_reg_images(), -model.num_points3D())
     )
+    _say(stage="poses", done=len(ids), total=len(ids))
     if not models:
         raise InputError(
             f"{job.images}: no pose could be found for any of the {len(ids)} photos: take more of them, sharp and with texture, "

@@ -27,10 +27,11 @@ STILL = 0.5
 LEAST_CHANGE = 2.0
 """Grey levels that thumbnails of two chosen frames must differ by; less is nearly a duplicate."""
 BLURRED = 0.4
-"""Sharpness, over the median of the chosen frames around, below which a frame is left out."""
-AROUND = 5
+"""Sharpness, over that of the sharper quarter of the chosen frames around, below which a frame is left out."""
+AROUND = 10
+"""Chosen frames before and after that a frame is compared with: elsewhere the scene may have more or less texture."""
 MOST_LEFT_OUT = 2
-"""Blurred frames left out in a row; of more the sharpest is kept, or the frames beside them would share nothing."""
+"""Blurred frames left out in a row; of each three the sharpest is kept, or the frames beside them would share too little."""
 _THUMBNAIL = (64, 48)
 
 OnProgress = Callable[[int, int], None]
@@ -160,11 +161,12 @@ def _without_duplicates(chosen: list[int], scores: FrameScores) -> list[int]:
 
 def _without_blurred(chosen: list[int], scores: FrameScores) -> list[int]:
     values = scores.sharpness[chosen]
-    medians = np.array([np.median(values[max(k - AROUND, 0) : k + AROUND + 1]) for k in range(len(chosen))])
-    blurred = values < BLURRED * medians
+    usual = [np.quantile(values[max(k - AROUND, 0) : k + AROUND + 1], 0.75) for k in range(len(chosen))]
+    blurred = values < BLURRED * np.array(usual)
     for run in _runs(blurred):
-        if len(run) > MOST_LEFT_OUT:
-            blurred[run[int(np.argmax(values[run]))]] = False
+        for start in range(0, len(run) - MOST_LEFT_OUT, MOST_LEFT_OUT + 1):
+            members = run[start : start + MOST_LEFT_OUT + 1]
+            blurred[members[int(np.argmax(values[members]))]] = False
     return [i for i, is_blurred in zip(chosen, blurred) if not is_blurred]
 
 
