@@ -185,9 +185,7 @@ def _map(job: Job, database: Path, ids: dict[str, int]) -> None:
     part = job.folder / "sparse.part"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
-    models = sorted(
-        _models(job, database, part, len(ids)), key=lambda model: (-model.num_reg_images(), -model.num_points3D())
-    )
+    models = largest_first(_models(job, database, part, len(ids)))
     _say(stage="poses", done=len(ids), total=len(ids))
     if not models:
         raise InputError(
@@ -202,6 +200,11 @@ def _map(job: Job, database: Path, ids: dict[str, int]) -> None:
     model.write(str(part / "0"))
     write_reconstruction(reconstruction, part)
     os.replace(part, job.result)
+
+
+def largest_first(models: Sequence[Any]) -> list[Any]:
+    """By registered images, then points. COLMAP's own order is that in which it began them: its model 0 may hold two photos of 86."""
+    return sorted(models, key=lambda model: (-model.num_reg_images(), -model.num_points3D()))
 
 
 def _models(job: Job, database: Path, part: Path, count: int) -> list[Any]:

@@ -19,13 +19,18 @@ OnProgress = Callable[[str, int, int], None]
 """Called with a stage, how much of it is done, and how much there is."""
 
 
+def is_installed() -> bool:
+    """pycolmap is looked for, not imported: see `reconstruction.py`."""
+    return importlib.util.find_spec("pycolmap") is not None
+
+
 def check_installed() -> None:
-    """pycolmap is looked for, not imported: see `reconstruction.py`.
+    """Says how to get pycolmap.
 
     Raises:
         InputError: it is not there.
     """
-    if importlib.util.find_spec("pycolmap") is None:
+    if not is_installed():
         raise InputError(f"pycolmap, which finds the cameras' poses, is not installed: {INSTALL}")
 
 

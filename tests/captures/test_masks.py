@@ -53,7 +53,10 @@ def test_a_mask_of_half_the_size_is_enlarged(tmp_path):
 
 @pytest.mark.parametrize(
     ("values", "message"),
-    [(np.zeros((30, 40)), "the mask of a.jpg is all black"), (np.ones((30, 30)), "is 30 x 30 and its photo a.jpg 40 x 30")],
+    [
+        (np.zeros((30, 40)), "the mask of a.jpg is all black"),
+        (np.ones((30, 30)), "is 30 x 30 and its photo a.jpg 40 x 30"),
+    ],
 )
 def test_masks_that_cannot_be(tmp_path, values, message):
     Image.fromarray(values.astype(np.uint8) * 255).save(tmp_path / "a.png")
@@ -85,7 +88,7 @@ def test_the_folder_in_the_photos_or_beside_them(tmp_path):
     assert masks.masks_folder(tmp_path / "photos", None) == tmp_path / "masks"
     (tmp_path / "photos" / "masks").mkdir()
     assert masks.masks_folder(tmp_path / "photos", None) == tmp_path / "photos" / "masks"
-    with pytest.raises(InputError, match="--masks .*nowhere: is no folder"):
+    with pytest.raises(InputError, match=r"--masks .*nowhere: is no folder"):
         masks.masks_folder(tmp_path / "photos", tmp_path / "nowhere")
 
 
