@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -71,7 +72,7 @@ def list_photos(folder: Path) -> list[Path]:
         raise InputError(f"{folder}: {_no_photos(folder, files)}")
     names: dict[str, Path] = {}
     for path in photos:
-        other = names.setdefault(path.stem.lower(), path)
+        other = names.setdefault(safe_name(path).lower(), path)
         if other is not path:
             raise InputError(f"{folder}: {other.name} and {path.name} have one name; keep one of them, or rename it")
     return photos
@@ -87,6 +88,11 @@ def _no_photos(folder: Path, files: Sequence[Path]) -> str:
     if inner:
         return f"has no photos itself, but its folder {inner[0].name} has: give {inner[0]}"
     return f"has no photos ({', '.join(SUFFIXES)})"
+
+
+def safe_name(path: Path) -> str:
+    """The name of a photo's copy, without its ending: COLMAP's lists of pairs bear no blanks, and no # at the start."""
+    return re.sub(r"[\s#]+", "_", path.stem)
 
 
 def read_header(path: Path) -> Photo:
@@ -109,7 +115,7 @@ def read_header(path: Path) -> Photo:
     if min(width, height) < 64:
         raise InputError(f"{path}: {width} x {height} pixels are too few to find features in")
     camera = tuple(str(exif.get(tag, "")).strip("\0 ") for tag in (_MAKE, _MODEL, _LENS, _FOCAL, _FOCAL_35))
-    return Photo(path, path.stem + suffix, (width, height), orientation, focal, camera, is_plain)
+    return Photo(path, safe_name(path) + suffix, (width, height), orientation, focal, camera, is_plain)
 
 
 def focal_in_pixels(exif: dict[int, Any], width: int, height: int) -> float | None:

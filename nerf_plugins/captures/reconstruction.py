@@ -27,8 +27,8 @@ from nerf_plugins.errors import InputError
 
 SEED = 0
 PAIRS_AT_ONCE = 64
-MEMORY_PER_PIXEL = 450
-"""Bytes that the search for features in a picture takes for each of its pixels: it doubles the picture and keeps scales of it."""
+MEMORY_PER_PIXEL = 320
+"""Bytes that the search for features takes for each pixel of a picture: it enlarges the picture and keeps many scales of it."""
 LOOPS = 5
 """Most similar images that each of a sequence is compared with, besides those that follow."""
 OWN_CENTRE = 10

@@ -108,9 +108,9 @@ def select_frames(scores: FrameScores, count: int) -> Selection:
     kept = _without_blurred(distinct, scores)
     notes = []
     if len(distinct) < len(best):
-        notes.append(f"{len(best) - len(distinct)} frames left out: nearly equal to another")
+        notes.append(f"frames left out as nearly equal to another: {len(best) - len(distinct)}")
     if len(kept) < len(distinct):
-        notes.append(f"{len(distinct) - len(kept)} frames left out: blurred, and no sharp one is near")
+        notes.append(f"frames left out as blurred, with no sharp one near: {len(distinct) - len(kept)}")
     return Selection(kept, notes)
 
 

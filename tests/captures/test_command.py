@@ -22,6 +22,8 @@ from nerf_plugins.errors import InputError
 from tests.captures.made_scene import aligned_error, arc, picture
 
 COUNT = 8
+NAMES = ["#0 é", *map(str, range(1, COUNT))]
+SAFE = "_0_é.png"
 needs_pycolmap = pytest.mark.skipif(not worker.is_installed(), reason="pycolmap is not installed")
 
 
@@ -31,9 +33,9 @@ def photos(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("capture") / "photos [x] é"
     folder.mkdir()
     for k, pose in enumerate(arc(COUNT, 50.0)):
-        Image.fromarray(picture(pose, (240, 180), 220.0)).save(folder / f"{k}.png")
+        Image.fromarray(picture(pose, (240, 180), 220.0)).save(folder / f"{NAMES[k]}.png")
     (folder / "masks").mkdir()
-    Image.fromarray(np.repeat(np.arange(240)[None] >= 120, 180, axis=0)).save(folder / "masks" / "0.png")
+    Image.fromarray(np.repeat(np.arange(240)[None] >= 120, 180, axis=0)).save(folder / "masks" / f"{NAMES[0]}.png")
     return folder
 
 
@@ -44,7 +46,8 @@ def dataset(photos) -> Path:
 
 def poses(folder: Path) -> np.ndarray:
     frames = json.loads((folder / "transforms.json").read_text())["frames"]
-    return np.array([f["transform_matrix"] for f in sorted(frames, key=lambda f: f["file_path"])])[:, :3]
+    order = sorted(frames, key=lambda f: f["file_path"].replace(SAFE, "0.png"))
+    return np.array([f["transform_matrix"] for f in order])[:, :3]
 
 
 @needs_pycolmap
@@ -69,12 +72,12 @@ def test_the_frame_is_upright_and_the_floor_level(dataset):
 @needs_pycolmap
 def test_masked_pixels_have_no_features_and_are_not_trained_on(dataset):
     with closing(sqlite3.connect(dataset / "colmap" / "database.db")) as db:
-        query = "SELECT data, cols FROM keypoints JOIN images USING (image_id) WHERE name = '0.png'"
-        data, columns = db.execute(query).fetchone()
+        query = "SELECT data, cols FROM keypoints JOIN images USING (image_id) WHERE name = ?"
+        data, columns = db.execute(query, (SAFE,)).fetchone()
     assert np.frombuffer(data, np.float32).reshape(-1, columns)[:, 0].min() > 118
     outputs = NerfstudioDataParserConfig(data=dataset, train_split_fraction=1.0).setup().get_dataparser_outputs("train")
-    shares = [np.asarray(Image.open(path)).mean() / 255 for path in outputs.mask_filenames]
-    assert shares == [0.5] + [1.0] * (COUNT - 1)
+    shares = {path.name: np.asarray(Image.open(path)).mean() / 255 for path in outputs.mask_filenames}
+    assert shares == {f"{SAFE}.png": 0.5} | {f"{k}.png.png": 1.0 for k in range(1, COUNT)}
 
 
 @needs_pycolmap
@@ -192,7 +195,7 @@ def test_a_half_written_copy_is_not_used(photos, tmp_path, monkeypatch):
     """A kill while photos are copied leaves hidden parts: they are written anew, and never taken for images."""
     images = tmp_path / "images"
     images.mkdir()
-    (images / ".0.png").write_bytes(b"half")
+    (images / ".1.png").write_bytes(b"half")
     source = command.read_source(ProcessDataOptions(data=photos, output_dir=tmp_path))
     command._write_photos(source, tmp_path, tmp_path, command.Stages(command.Progress(disable=True)))
-    assert sorted(p.name for p in images.iterdir()) == [f"{k}.png" for k in range(COUNT)]
+    assert sorted(p.name for p in images.iterdir()) == sorted([SAFE, *(f"{k}.png" for k in range(1, COUNT))])

@@ -133,6 +133,7 @@ def test_a_broken_photo_is_named(tmp_path):
         (["a.dng"], "raw files only .*develop"),
         (["inner/a.jpg"], "its folder inner has: give .*inner"),
         (["a.jpg", "a.heic"], "a.heic and a.jpg have one name"),
+        (["a 1.jpg", "a_1.jpg"], "a 1.jpg and a_1.jpg have one name"),
     ],
 )
 def test_folders_without_usable_photos(tmp_path, files, message):
@@ -141,6 +142,14 @@ def test_folders_without_usable_photos(tmp_path, files, message):
         (tmp_path / name).write_bytes(b"x")
     with pytest.raises(InputError, match=message):
         photos.list_photos(tmp_path)
+
+
+def test_names_are_such_as_lists_of_pairs_bear():
+    assert [photos.safe_name(Path(name)) for name in ("photo 1 (2).jpg", "#1.jpg", "été 狐.png")] == [
+        "photo_1_(2)",
+        "_1",
+        "été_狐",
+    ]
 
 
 def test_blur_lowers_sharpness_and_size_does_not():
