@@ -13,6 +13,7 @@ from typing import Annotated, Any, NamedTuple
 import tyro
 
 from nerf_plugins.camera_paths.options import CameraPathOptions
+from nerf_plugins.captures.options import ProcessDataOptions
 from nerf_plugins.doctor.options import DoctorOptions
 from nerf_plugins.errors import InputError
 from nerf_plugins.evaluation.options import MetricsOptions
@@ -34,6 +35,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "doctor": Command(DoctorOptions, "doctor"),
+    "process-data": Command(ProcessDataOptions, "captures"),
     "mesh": Command(MeshOptions, "export"),
     "camera-path": Command(
         CameraPathOptions,
