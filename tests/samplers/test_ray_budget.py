@@ -1,5 +1,7 @@
+import pytest
 import torch
 
+from nerf_plugins.samplers import ray_budget
 from nerf_plugins.samplers.ray_budget import RayBudget
 
 
@@ -24,7 +26,7 @@ def test_before_anything_was_observed_the_number_stays():
 
 def test_the_number_is_bounded():
     assert follow(RayBudget(10_000, 1024), 0, 50) == 1024
-    assert follow(RayBudget(100, 1024), 1000, 50) == 64
+    assert follow(RayBudget(100, 1024), 1000, 50) == 2
 
 
 def test_it_recovers_from_a_batch_without_samples():
@@ -37,3 +39,36 @@ def test_of_several_totals_the_largest_counts():
     budget = RayBudget(10_000, 4096)
     budget.observe(*(torch.full((100,), samples, dtype=torch.int32) for samples in (20, 50, 10)))
     assert budget.rays(100) == 200
+
+
+def test_a_few_rays_of_thousands_of_samples_are_no_more_than_the_budget():
+    assert follow(RayBudget(1 << 13, 1 << 14), 2500, 50) * 2500 <= 1 << 13
+
+
+def test_a_batch_of_rays_that_miss_calls_for_little_more_than_the_budget():
+    budget = RayBudget(1 << 13, 1 << 14)
+    n_rays = follow(budget, 2000, 20)
+    budget.observe(torch.zeros(n_rays, dtype=torch.int32))
+    assert budget.rays(n_rays) * 2000 <= 1.3 * (1 << 13)
+
+
+@pytest.mark.parametrize("lag", range(9))
+def test_rays_follow_a_device_that_is_some_steps_behind(lag: int, monkeypatch: pytest.MonkeyPatch):
+    step = 0
+
+    class Copy:
+        def __init__(self) -> None:
+            self.arrives = step + lag
+
+        def query(self) -> bool:
+            return step > self.arrives
+
+    monkeypatch.setattr(ray_budget, "_arrival", lambda _: Copy())
+    budget, n_rays = RayBudget(1 << 18, 1 << 14), 512
+    for step in range(300):
+        n_rays = budget.rays(n_rays)
+        # At step 150 the steps become fine: a ray has four times the samples.
+        budget.observe(torch.full((n_rays,), 25 if step < 150 else 100, dtype=torch.int32))
+        if step == 149:
+            assert n_rays == pytest.approx((1 << 18) / 25, rel=0.01)
+    assert n_rays == pytest.approx((1 << 18) / 100, rel=0.05)
