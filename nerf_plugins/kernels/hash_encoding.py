@@ -18,8 +18,8 @@ import warp as wp
 
 wp.set_module_options({"enable_backward": False})
 
-# Where a thread has one sample and adds atomically. There, samples without a gradient are passed over: the padding of a fixed buffer is all at
-# one position, and its threads would queue up to add zeros to the same entries.
+# Where a thread has one sample and adds atomically. There, samples without a gradient are passed over: the padding of a fixed buffer is
+# all at one position, and its threads would queue up to add zeros to the same entries.
 _ON_CUDA = "defined(__CUDA_ARCH__)"
 
 # What every loop over samples start .. end - 1 of level ``index`` needs.
