@@ -27,6 +27,9 @@ from fake_cuda import Operation, Record, fake_cuda, in_phase, move_to_fake_cuda,
 from nerfstudio.engine.callbacks import TrainingCallbackLocation
 from torch.amp.grad_scaler import GradScaler
 
+from nerf_plugins.dataparsers import DemoDataParserConfig
+from nerf_plugins.engine.presets import resolve_presets
+
 warnings.filterwarnings("ignore")
 
 
@@ -72,18 +75,10 @@ def our_methods() -> dict[str, Any]:
     return {point.name: point.load() for point in found if point.value.startswith("nerf_plugins.")}
 
 
-def choose_cuda_defaults() -> None:
-    """Lets the methods, which are about to be imported, have the defaults of a machine with CUDA."""
-    import nerf_plugins.engine.trainer as module
-
-    module.default_device = lambda: "cuda"
-
-
 def make_trainer(specification: Any, overrides: Sequence[str], folder: Path) -> Any:
     """A trainer on the demo scene, on the CPU yet."""
-    from nerf_plugins.dataparsers import DemoDataParserConfig
-
     config = copy.deepcopy(specification.config)
+    resolve_presets(config, "cuda")
     config.pipeline.datamanager.dataparser = DemoDataParserConfig(
         data=folder / "demo", resolution=64, num_train=4, num_val=2, num_test=2
     )
@@ -123,10 +118,10 @@ def move_trainer(trainer: Any) -> None:
 def run_steps(trainer: Any, steps: Sequence[int], n_rays: int) -> Iterator[tuple[int, Record]]:
     """(step, what it did) of the loop in nerfstudio's Trainer.train, without its logging."""
     pipeline = trainer.pipeline
-    budget = getattr(pipeline.model, "ray_budget", None)
+    budget = getattr(pipeline.model.sampler, "budget", None)
     record = Record()
     with (
-        fake_cuda(record, float(budget.samples_per_batch) if budget is not None else 1.0),
+        fake_cuda(record, float(budget.config.samples_per_batch) if budget is not None else 1.0),
         replaced(*_phases(trainer, record)),
     ):
         move_trainer(trainer)
@@ -197,7 +192,6 @@ def describe(name: str, step: int, record: Record, n_places: int) -> list[str]:
 def main() -> None:
     """Prints what each method's steps do."""
     options = tyro.cli(Options)
-    choose_cuda_defaults()
     for name in options.methods or tuple(our_methods()):
         for step, record in record_method(name, options.set, options.steps, options.rays):
             print("\n".join(describe(name, step, record, options.places)))

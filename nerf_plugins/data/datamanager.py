@@ -47,8 +47,8 @@ class NerfDataManagerConfig(VanillaDataManagerConfig):
 class NerfDataManager(VanillaDataManager[CheckedDataset]):
     """Serves batches of rays and pixels.
 
-    The training dataset's ``metadata``, which the pipeline hands to the model, gets ``cameras_inside_box`` (bool) and ``alpha_color``
-    (what evaluation images are blended over, (3,) list or None).
+    The training dataset's ``metadata``, which the pipeline hands to the model, gets ``cameras_inside_box`` (bool), ``alpha_color``
+    (what evaluation images are blended over, (3,) list or None) and ``times`` (of the photos, (n,) list or None).
     """
 
     config: NerfDataManagerConfig
@@ -71,7 +71,8 @@ class NerfDataManager(VanillaDataManager[CheckedDataset]):
         # Of the whole split: a checkpoint must fit a model that is trained on other images.
         inside = is_inside_box(whole.cameras, whole.scene_box.aabb).float().mean() > 0.5
         alpha_color = None if outputs.alpha_color is None else outputs.alpha_color.tolist()
-        metadata = {**outputs.metadata, "cameras_inside_box": bool(inside), "alpha_color": alpha_color}
+        times = None if outputs.cameras.times is None else outputs.cameras.times.reshape(-1).tolist()
+        metadata = {**outputs.metadata, "cameras_inside_box": bool(inside), "alpha_color": alpha_color, "times": times}
         trains = self.test_mode == "val"  # "test" and "inference" evaluate and render
         return CheckedDataset(
             replace(outputs, metadata=metadata),

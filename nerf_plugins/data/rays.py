@@ -20,12 +20,11 @@ def make_ray_generator(cameras: Cameras) -> RayGenerator:
 
 
 def are_plain_pinholes(cameras: Cameras) -> bool:
-    """Whether these are perspective cameras without distortion, times or metadata, in a list."""
+    """Whether these are perspective cameras without distortion or metadata, in a list."""
     return (
         len(cameras.shape) == 1
         and bool((cameras.camera_type == CameraType.PERSPECTIVE.value).all())
         and (cameras.distortion_params is None or not bool(cameras.distortion_params.any()))
-        and cameras.times is None
         and not cameras.metadata
     )
 
@@ -50,6 +49,8 @@ class PinholeRayGenerator(RayGenerator):
 
     table: Tensor
     """(n_cameras, 4, 3): a, b, c and the centre of projection."""
+    times: Tensor | None
+    """(n_cameras, 1), where the cameras have times."""
 
     def __init__(self, cameras: Cameras) -> None:
         super().__init__(cameras)
@@ -58,13 +59,16 @@ class PinholeRayGenerator(RayGenerator):
         a, b = right / cameras.fx.double(), -up / cameras.fy.double()
         c = -back - cameras.cx.double() * a - cameras.cy.double() * b
         self.register_buffer("table", torch.stack([a, b, c, centre], dim=1).float(), persistent=False)
+        times = None if cameras.times is None else cameras.times.reshape(-1, 1).float()
+        self.register_buffer("times", times, persistent=False)
 
     def forward(self, ray_indices: Int[Tensor, "n_rays 3"]) -> RayBundle:
         """The rays of pixels (camera, row, column).
 
         Returns:
             Unit ``directions``, ``origins``, ``pixel_area`` (n_rays, 1): the product of the distances to the directions one pixel to the
-            right and one down; ``camera_indices`` (n_rays, 1); ``metadata["directions_norm"]`` (n_rays, 1): the length of d.
+            right and one down; ``camera_indices`` (n_rays, 1); ``times`` (n_rays, 1) where the cameras have
+            some; ``metadata["directions_norm"]`` (n_rays, 1): the length of d.
         """
         ray_indices = upload(ray_indices, self.table.device)
         a, b, c, origins = self.table.index_select(0, ray_indices[:, 0]).unbind(1)
@@ -77,6 +81,7 @@ class PinholeRayGenerator(RayGenerator):
             directions=directions,
             pixel_area=across * down,
             camera_indices=ray_indices[:, :1],
+            times=None if self.times is None else self.times.index_select(0, ray_indices[:, 0]),
             metadata={"directions_norm": norms},
         )
 

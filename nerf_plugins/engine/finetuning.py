@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from nerfstudio.cameras.camera_optimizers import CameraOptimizer
+from torch import Tensor, nn
 from torch.nn import Parameter
 from torch.optim import Optimizer
 
 from nerf_plugins.data.names import match_images
+from nerf_plugins.fields.codes import ImageCodes
 
-# nerfstudio's tensors with a row for each training image.
-_POSES, _EMBEDDINGS = "*camera_optimizer.pose_adjustment", "*embedding_appearance.*weight"
+Beginning = Literal["zero", "mean"]
+"""What an image that a checkpoint does not know begins with: nothing (a pose adjustment), or the mean over the images (a code)."""
 
 
-def is_per_image(key: str) -> bool:
-    """Whether a model's parameter of this name has a row for each training image: pose adjustments, appearance embeddings."""
-    return any(fnmatchcase(key, pattern) for pattern in (_POSES, _EMBEDDINGS))
+def per_image_keys(model: nn.Module) -> dict[str, Beginning]:
+    """The parameters of a model that have a row for each training image, by their name in its state."""
+    keys: dict[str, Beginning] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, ImageCodes):
+            keys[f"{name}.weight"] = "mean"
+        elif isinstance(module, CameraOptimizer) and module.config.mode != "off":
+            keys[f"{name}.pose_adjustment"] = "zero"
+    return keys
 
 
 class Fitted(NamedTuple):
@@ -34,20 +41,27 @@ class Fitted(NamedTuple):
 
 
 def fit_to_images(
-    loaded: Mapping[str, Tensor], own: Mapping[str, Tensor], names: Sequence[str], earlier: Sequence[str] | None
+    loaded: Mapping[str, Tensor],
+    own: Mapping[str, Tensor],
+    per_image: Mapping[str, Beginning],
+    names: Sequence[str],
+    earlier: Sequence[str] | None,
+    earlier_per_image: Sequence[str] = (),
 ) -> Fitted:
     """Gives each image its row of the checkpoint's per-image tensors.
 
-    An image that the checkpoint does not know begins without a pose adjustment, and with the mean of its appearance embeddings.
+    An image that the checkpoint does not know begins without a pose adjustment, and with the mean of its codes.
 
     Args:
         loaded: the checkpoint's model.
         own: the state of this run's model, as it was made.
+        per_image: :func:`per_image_keys` of this run's model.
         names: of this run's training images.
         earlier: names of those of the checkpoint; None where it does not say, and then rows are kept if their number is the same.
+        earlier_per_image: names of the checkpoint's per-image tensors; those that this model has not are left out.
     """
-    keys = [key for key in own if is_per_image(key)]
-    dropped = [key for key in loaded if is_per_image(key) and key not in own]
+    keys = [key for key in own if key in per_image]
+    dropped = [key for key in earlier_per_image if key in loaded and key not in own]
     state = {key: value for key, value in loaded.items() if key not in dropped}
     if earlier is None:
         rows: list[int | None] = [None] * len(names)
@@ -57,15 +71,15 @@ def fit_to_images(
         same = rows == list(range(len(earlier)))
         changed = [key for key in keys if not same or key not in loaded or loaded[key].shape != own[key].shape]
     for key in changed:
-        state[key] = _mapped(key, loaded.get(key), own[key], rows)
+        state[key] = _mapped(per_image[key], loaded.get(key), own[key], rows)
     return Fitted(state, changed, _describe(names, earlier, rows, changed, dropped))
 
 
-def _mapped(key: str, loaded: Tensor | None, own: Tensor, rows: Sequence[int | None]) -> Tensor:
+def _mapped(beginning: Beginning, loaded: Tensor | None, own: Tensor, rows: Sequence[int | None]) -> Tensor:
     if loaded is None or loaded.shape[1:] != own.shape[1:]:
         return own
     mapped = own.clone()
-    if fnmatchcase(key, _EMBEDDINGS):
+    if beginning == "mean":
         mapped[:] = loaded.mean(0)
     for i, row in enumerate(rows):
         if row is not None:

@@ -1,10 +1,8 @@
-"""nerfstudio's pipeline, with errors of one line."""
+"""nerfstudio's pipeline: data manager and model, and checkpoints that fit other images."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,14 +10,19 @@ import torch
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes
 from nerfstudio.pipelines.base_pipeline import VanillaPipeline, VanillaPipelineConfig
 from nerfstudio.utils.rich_utils import CONSOLE
+from torch import Tensor
 from torch.nn import Parameter
 from torch.nn.parallel import DistributedDataParallel
 
 from nerf_plugins.data.crop import make_crop_box
 from nerf_plugins.data.datamanager import NerfDataManager, NerfDataManagerConfig
-from nerf_plugins.engine.finetuning import differing_worlds, fit_to_images
-from nerf_plugins.engine.memory import keep_freed_memory, peak_mib
+from nerf_plugins.engine.cost import TrainingCost
+from nerf_plugins.engine.finetuning import differing_worlds, fit_to_images, per_image_keys
+from nerf_plugins.engine.memory import keep_freed_memory
+from nerf_plugins.engine.model_state import FORMAT, PREFIX, check_model_state, split_state
+from nerf_plugins.engine.one_line_errors import one_line_errors
 from nerf_plugins.errors import InputError
+from nerf_plugins.fields.growing import take_shapes
 
 
 @dataclass
@@ -36,21 +39,6 @@ class NerfPipelineConfig(VanillaPipelineConfig):
     Pixels that show what was cut off are still learnt from: mask them (alpha) where they are many."""
 
 
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Ends the program with the message, not a traceback, where the user's input is at fault."""
-    try:
-        yield
-    except InputError as e:
-        raise SystemExit(f"nerf-plugins: {e}") from e
-    except FileNotFoundError as e:
-        advice = "Check --data and the dataparser's name."
-        raise SystemExit(f"nerf-plugins: no such file or folder: {e.filename or e}. {advice}") from e
-    except OSError as e:  # PIL names no file
-        what = e.filename or "an image of the data"
-        raise SystemExit(f"nerf-plugins: {what} cannot be read ({e.strerror or e}): replace it") from e
-
-
 class NerfPipeline(VanillaPipeline):
     """Data manager and model; what is wrong with the data or a checkpoint ends the program in one line.
 
@@ -58,15 +46,10 @@ class NerfPipeline(VanillaPipeline):
     """
 
     config: NerfPipelineConfig
+    cost: TrainingCost
     datamanager: NerfDataManager
     steps_before: int = 0
     """Steps that the model was trained for before the trainer's step 0; its own schedules count them in."""
-    seconds_before: float | None = 0.0
-    """Wall-clock seconds of training that the loaded checkpoint took; None if it does not say."""
-    peak_mib_before: float = 0.0
-    """The most memory that the training of the loaded checkpoint took, in MiB."""
-    began: float | None = None
-    """When this process took its first step, by the monotonic clock."""
     renewed: tuple[Parameter, ...] = ()
     """Parameters that the last checkpoint did not give as they are, since its images were others."""
 
@@ -80,6 +63,7 @@ class NerfPipeline(VanillaPipeline):
         with one_line_errors():
             self._check_data_path(config)
             super().__init__(config, str(device), *args, **kwargs)
+            self.cost = TrainingCost(device)
             if isinstance(self._model, DistributedDataParallel):
                 # The grid keeps itself equal, the other buffers never change: nothing has to be sent in each step.
                 self._model.broadcast_buffers = False
@@ -99,40 +83,39 @@ class NerfPipeline(VanillaPipeline):
             "train_image_names": self.datamanager.train_image_names,
             "scene_from_world": self.datamanager.scene_from_world.tolist(),
             "steps_before": self.steps_before,
-            "train_seconds": self.train_seconds,
-            "train_peak_mib": self.train_peak_mib,
+            "per_image": list(per_image_keys(self.model)),
+            "progress": self.model.progress,
+            "format": FORMAT,
+            **self.cost.state(),
         }
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Takes over how long a checkpoint's model was trained; the images are this run's own."""
         self.steps_before = state["steps_before"]
-        self.seconds_before = state.get("train_seconds")
-        self.peak_mib_before = state.get("train_peak_mib", 0.0)
+        self.cost.load(state)
 
     @property
     def train_seconds(self) -> float | None:
-        """Wall-clock seconds of training, with the evaluations in between but without loading; None where an old checkpoint was loaded."""
-        if self.seconds_before is None:
-            return None
-        return self.seconds_before + (0.0 if self.began is None else time.monotonic() - self.began)
+        """See :class:`TrainingCost`."""
+        return self.cost.seconds
 
     @property
     def train_peak_mib(self) -> float:
-        """The most memory that training took, in MiB (see `engine.memory.peak_mib`); 0 if it is not known."""
-        return (
-            self.peak_mib_before
-            if self.began is None
-            else max(self.peak_mib_before, peak_mib(torch.device(self.device)))
-        )
+        """See :class:`TrainingCost`."""
+        return self.cost.peak_mib
 
     def load_pipeline(self, loaded_state: dict[str, Any], step: int) -> None:
         """Loads a checkpoint's model; one of another architecture is refused before anything is overwritten, one of other images is
         fitted to these."""
         with one_line_errors():
             extra = loaded_state.get("_extra_state", {})  # checkpoints of nerfstudio's pipeline have none
-            state = self._fit_to_images(loaded_state, extra)
-            self._check_state(state)
+            loaded, others = split_state(loaded_state)
+            fitted = self._fit_to_images(loaded, extra)
+            take_shapes(self.model, fitted)
+            check_model_state(fitted, self.model.state_dict(), extra)
+            state = others | {PREFIX + key: value for key, value in fitted.items()}
             super().load_pipeline(state, step + extra.get("steps_before", 0))
+            self.model.set_progress(extra.get("progress", 1.0))  # type: ignore[operator]
 
     def restart_steps(self, step: int) -> None:
         """Begins to count at 0 after a checkpoint of this step was loaded."""
@@ -140,8 +123,7 @@ class NerfPipeline(VanillaPipeline):
 
     def get_train_loss_dict(self, step: int) -> tuple[Any, dict[str, Any], dict[str, Any]]:
         """nerfstudio's; the step is that of the model."""
-        if self.began is None:
-            self.began = time.monotonic()
+        self.cost.begin()
         return super().get_train_loss_dict(step + self.steps_before)
 
     def get_training_callbacks(
@@ -153,35 +135,24 @@ class NerfPipeline(VanillaPipeline):
             callback.func = _with_steps_before(callback.func, self.steps_before)
         return callbacks
 
-    def _fit_to_images(self, loaded_state: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
-        """A checkpoint's state with the per-image tensors of these images; says in training what is not the checkpoint's."""
-        loaded, others = {}, {}
-        for key, value in loaded_state.items():
-            name = key.replace("module.", "")  # a model on several GPUs is wrapped
-            (loaded if name.startswith("_model.") else others)[name.removeprefix("_model.")] = value
+    def _fit_to_images(self, loaded: dict[str, Tensor], extra: dict[str, Any]) -> dict[str, Tensor]:
+        """A checkpoint's model with the per-image tensors of these images; says in training what is not the checkpoint's."""
         own = self.model.state_dict()
-        fitted = fit_to_images(loaded, own, self.datamanager.train_image_names, extra.get("train_image_names"))
+        fitted = fit_to_images(
+            loaded,
+            own,
+            per_image_keys(self.model),
+            self.datamanager.train_image_names,
+            extra.get("train_image_names"),
+            extra.get("per_image", []),
+        )
         named = dict(self.model.named_parameters())
         self.renewed = tuple(named[key] for key in fitted.changed)
         lines = differing_worlds(loaded, own, self.datamanager.scene_from_world, extra.get("scene_from_world"))
         if self.test_mode == "val":
             for line in [*fitted.lines, *lines]:
                 CONSOLE.print(line)
-        return others | {f"_model.{key}": value for key, value in fitted.state.items()}
-
-    def _check_state(self, loaded_state: dict[str, Any]) -> None:
-        own = {f"_model.{key}": value for key, value in self.model.state_dict().items()}
-        loaded = {key: value for key, value in loaded_state.items() if "_model." in key}
-        advice = "it was made with other options or another method: use the config.yml beside it"
-        for key in sorted(own.keys() ^ loaded.keys()):
-            what = "lacks" if key in own else "has the unknown"
-            raise InputError(f"the checkpoint {what} {key.removeprefix('_model.')}: {advice}")
-        for key, value in own.items():
-            if loaded[key].shape != value.shape:
-                raise InputError(
-                    f"the checkpoint's {key.removeprefix('_model.')} has shape {tuple(loaded[key].shape)}, the model's "
-                    f"{tuple(value.shape)}: {advice}"
-                )
+        return fitted.state
 
 
 def _with_steps_before(function: Callable[..., Any], steps_before: int) -> Callable[..., Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,7 +22,9 @@ from nerfstudio.utils.rich_utils import CONSOLE
 from nerf_plugins.data.subset import read_split_file
 from nerf_plugins.engine.finetuning import load_optimizer
 from nerf_plugins.engine.freezing import freeze
-from nerf_plugins.engine.pipeline import NerfPipeline, NerfPipelineConfig, one_line_errors
+from nerf_plugins.engine.one_line_errors import one_line_errors
+from nerf_plugins.engine.pipeline import NerfPipeline, NerfPipelineConfig
+from nerf_plugins.engine.presets import resolve_presets
 from nerf_plugins.engine.schedulers import TrainingLengthSchedulerConfig
 from nerf_plugins.errors import InputError
 
@@ -29,8 +32,22 @@ from nerf_plugins.errors import InputError
 _PART_PREFIX = ".checkpoint-"
 
 
+# What a config.yml of version 0.1 begins with; since then samplers, encodings and methods have other places.
+_BEFORE_0_2 = "NerfTrainerConfig"
+
+
+def __getattr__(name: str) -> Any:
+    """Reading a config.yml looks its classes up here: one of an earlier version ends in one line, whichever command reads it."""
+    if name == _BEFORE_0_2:
+        raise SystemExit(
+            "nerf-plugins: this config.yml was written by nerf-plugins 0.1, whose options had other places: this version cannot read it; "
+            "use the version that wrote it, or train again"
+        )
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 @dataclass
-class NerfTrainerConfig(TrainerConfig):
+class PluginTrainerConfig(TrainerConfig):
     """Training"""
 
     _target: type = field(default_factory=lambda: NerfTrainer, kw_only=True)
@@ -50,8 +67,19 @@ class NerfTrainerConfig(TrainerConfig):
         if wrong:
             raise InputError(f"save_at_steps: give numbers of steps, 1 or more, got {wrong[0]}")
 
+    def setup(self, **kwargs: Any) -> Any:
+        """The trainer, once the presets of the methods are those of the run's device."""
+        resolve_presets(self, self.machine.device_type)
+        return super().setup(**kwargs)
+
+    def print_to_terminal(self) -> None:
+        """The first that ns-train does with a configuration: from here on its presets are those of the run's device."""
+        resolve_presets(self, self.machine.device_type)
+        super().print_to_terminal()
+
     def save_config(self) -> None:
         """Saves the configuration as nerfstudio does, and with it a copy of the split file: the run's choice stays what it is."""
+        resolve_presets(self, self.machine.device_type)
         with one_line_errors():
             self._keep_split_file()
         self._name_checkpoint()
@@ -96,20 +124,41 @@ def check_checkpoint_file(path: Path) -> None:
         raise InputError(f"checkpoint {path} is truncated or no checkpoint: delete it, the one before it is then used")
 
 
+def check_groups(groups: Mapping[str, Any], optimizers: Mapping[str, Any]) -> None:
+    """Checks that each parameter group of a model has its optimiser.
+
+    Raises:
+        InputError: one has none.
+    """
+    for name in groups:
+        if name not in optimizers:
+            raise InputError(
+                f"the model has the parameter group {name!r}, and the method no optimiser for it (it has {', '.join(optimizers)}): "
+                "add it to the groups in the method's file"
+            )
+
+
 class NerfTrainer(Trainer):
     """Writes a checkpoint beside its place and moves it there, so that a kill never leaves half of one."""
 
-    config: NerfTrainerConfig
+    config: PluginTrainerConfig
     pipeline: NerfPipeline
     _following: dict[str, TrainingLengthSchedulerConfig]
     """By parameter group, schedules that end with the training."""
 
+    @property
+    def last_step(self) -> int:
+        """Steps of the model's whole training: those before a checkpoint, and those that follow."""
+        return max(self.pipeline.steps_before + self._start_step + self.config.max_num_iterations, 1)
+
     def setup_optimizers(self) -> Optimizers:
         """nerfstudio's optimisers, after what is to be frozen has been."""
-        if self.config.freeze:
-            with one_line_errors():
-                groups = self.pipeline.get_param_groups()
-                CONSOLE.print(freeze(self.pipeline.model, groups, self.config.freeze))
+        groups = self.pipeline.get_param_groups()
+        with one_line_errors():
+            check_groups(groups, self.config.optimizers)
+            if self.config.freeze:
+                parts = self.pipeline.model.parts()  # type: ignore[operator]
+                CONSOLE.print(freeze(self.pipeline.model, parts, groups, self.config.freeze))
         self._follow_training_length()
         return super().setup_optimizers()
 
@@ -201,8 +250,3 @@ class NerfTrainer(Trainer):
         elif self.config.restart_steps:
             raise InputError("--restart-steps: there is nothing to restart: give --load-dir or --load-checkpoint")
         return path
-
-
-def default_device() -> Literal["cpu", "cuda"]:
-    """The device a machine can train on."""
-    return "cuda" if torch.cuda.is_available() else "cpu"

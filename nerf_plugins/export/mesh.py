@@ -19,7 +19,6 @@ from nerf_plugins.errors import InputError
 from nerf_plugins.export.marching_cubes import Track, marching_cubes
 from nerf_plugins.implicit import ImplicitSurface
 from nerf_plugins.new_files import new_file
-from nerf_plugins.spaces import NDCSpace
 
 if TYPE_CHECKING:
     from trimesh import Trimesh
@@ -41,7 +40,7 @@ def model_mesh(model: Any, resolution: int, closed: bool = False, track: Track =
     """
     if not hasattr(model, "implicit_surface"):
         raise InputError(f"a {type(model).__name__} offers no surface: meshes are made of this package's methods")
-    if isinstance(model.space, NDCSpace):
+    if not model.space.has_world_units:
         raise InputError(
             "this model lives in normalised device coordinates (llff-data), which have no mesh in world units"
         )

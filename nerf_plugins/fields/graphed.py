@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nerf_plugins.fields.radiance import RadianceField
+from nerf_plugins.fields.base import RadianceField
+from nerf_plugins.rays import Needs, Points
 
 
 class GraphedField:
@@ -23,36 +24,43 @@ class GraphedField:
 
     def __init__(self, field: RadianceField) -> None:
         self.field = field
-        self._recorded: tuple[tuple[int, bool, bool], nn.Module] | None = None
+        self._recorded: tuple[tuple, nn.Module] | None = None
 
-    def __call__(
-        self, positions: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"]
-    ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n 3"]]:
+    @property
+    def needs(self) -> Needs:
+        """The field's."""
+        return self.field.needs
+
+    def __call__(self, points: Points) -> tuple[Float[Tensor, "n"], Float[Tensor, "n 3"]]:
         """Densities and colours; see :class:`RadianceField`."""
         accumulating = any(parameter.grad is not None for parameter in self.field.parameters())
-        if accumulating or not (positions.is_cuda and self.field.training and torch.is_grad_enabled()):
-            return self.field(positions, directions)
-        kind = (len(positions), positions.requires_grad, directions.requires_grad)
+        if accumulating or not (points.positions.is_cuda and self.field.training and torch.is_grad_enabled()):
+            return self.field(points)
+        # The number of rays changes from step to step, that of points does not.
+        values = {name: value for name, value in points.spread()._asdict().items() if value is not None}
+        names, inputs = tuple(values), tuple(values.values())
+        kind = (names, len(points.positions), tuple(value.requires_grad for value in inputs))
         if self._recorded is None or self._recorded[0] != kind:
             self._recorded = None  # its memory is free before the next is recorded
-            self._recorded = (kind, self._record(positions, directions))
-        return self._recorded[1](positions, directions)
+            self._recorded = (kind, self._record(names, inputs))
+        return self._recorded[1](*inputs)
 
-    def _record(self, *inputs: Tensor) -> nn.Module:
+    def _record(self, names: tuple[str, ...], inputs: tuple[Tensor, ...]) -> nn.Module:
         examples = tuple(x.detach().clone().requires_grad_(x.requires_grad) for x in inputs)
         # Casts of parameters must be part of the graph, not values remembered from before it.
         with torch.autocast("cuda", enabled=torch.is_autocast_enabled("cuda"), cache_enabled=False):
-            graphed = torch.cuda.make_graphed_callables(_Calls(self.field), examples)
+            graphed = torch.cuda.make_graphed_callables(_Calls(self.field, names), examples)
         assert isinstance(graphed, nn.Module)
         return graphed
 
 
 class _Calls(nn.Module):
-    """Calls a field. Recording replaces a module's forward by the replay; the field's own is to stay."""
+    """Calls a field with tensors. Recording replaces a module's forward by the replay; the field's own is to stay."""
 
-    def __init__(self, field: RadianceField) -> None:
+    def __init__(self, field: RadianceField, names: tuple[str, ...]) -> None:
         super().__init__()
         self.field = field
+        self.names = names
 
-    def forward(self, positions: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-        return self.field(positions, directions)
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        return self.field(Points(**dict(zip(self.names, inputs))))

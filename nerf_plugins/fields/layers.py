@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nerf_plugins.errors import InputError
+from nerf_plugins.fields.tinycudann import import_tinycudann
 
 # Matrix units like widths that are multiples of this: 63 or 319 columns can take five times as long as 64 or 320.
 _WIDTH_MULTIPLE = 32
@@ -77,12 +77,7 @@ class _TcnnLayers(nn.Module):
 
     def __init__(self, width_in: int, width: int, n_layers: int) -> None:
         super().__init__()
-        try:
-            import tinycudann as tcnn  # type: ignore[import-not-found]
-        except (ImportError, OSError) as e:  # tinycudann raises OSError where it finds no CUDA device
-            raise InputError(
-                f"field.implementation is 'tcnn', but tinycudann cannot be imported ({e}): install it, or use 'torch'"
-            ) from e
+        tcnn = import_tinycudann("field.implementation", "torch")
         options = {
             "otype": "FullyFusedMLP" if width in (16, 32, 64, 128) else "CutlassMLP",
             "activation": "ReLU",

@@ -1,4 +1,4 @@
-"""instant-ngp's radiance field: a hash encoding with two small networks."""
+"""instant-ngp's radiance field: a hash encoding, or another one, with two small networks."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ from dataclasses import dataclass, field
 import torch
 from jaxtyping import Float
 from nerfstudio.field_components.activations import trunc_exp
-from nerfstudio.utils.math import components_from_spherical_harmonics
 from torch import Tensor, nn
 
 from nerf_plugins.errors import InputError
-from nerf_plugins.fields.hash_encoding import HashEncoding, HashEncodingConfig
+from nerf_plugins.fields.base import NO_DATASET, Dataset, Parts, RadianceField, RadianceFieldConfig, split_parts
+from nerf_plugins.fields.encodings import (
+    EncodingConfig,
+    HashEncodingConfig,
+    SphericalHarmonics,
+    SphericalHarmonicsConfig,
+)
 from nerf_plugins.fields.layers import LinearLayers, linear, pad_columns, pad_rows
 from nerf_plugins.fields.precision import Precision, resolve_precision
-from nerf_plugins.fields.radiance import RadianceField, RadianceFieldConfig
+from nerf_plugins.rays import Points
 
 
 @dataclass
@@ -23,7 +28,7 @@ class NeRFHashConfig(RadianceFieldConfig):
 
     _target: type = field(default_factory=lambda: NeRFHash, kw_only=True)
     """target class to instantiate"""
-    encoding: HashEncodingConfig = field(default_factory=HashEncodingConfig)
+    encoding: EncodingConfig = field(default_factory=HashEncodingConfig)
     """The encoding of the position."""
     width: int = 64
     """Width of the hidden layers."""
@@ -31,8 +36,8 @@ class NeRFHashConfig(RadianceFieldConfig):
     """Numbers that the colour network gets from the density network, besides the density."""
     color_layers: int = 2
     """Hidden layers of the colour network."""
-    direction_degree: int = 4
-    """Degrees of spherical harmonics that encode the view direction, 1 to 5."""
+    directions: SphericalHarmonicsConfig = field(default_factory=SphericalHarmonicsConfig)
+    """The encoding of the view direction."""
     density_bias: float = -1.0
     """The density starts as about exp(this)."""
     precision: Precision = "auto"
@@ -42,8 +47,6 @@ class NeRFHashConfig(RadianceFieldConfig):
         for name in ("width", "feature_width", "color_layers"):
             if getattr(self, name) < 1:
                 raise InputError(f"field: {name} must be >= 1, got {getattr(self, name)}")
-        if not 1 <= self.direction_degree <= 5:
-            raise InputError(f"field: direction_degree must be in [1, 5], got {self.direction_degree}")
 
 
 class NeRFHash(RadianceField):
@@ -53,30 +56,34 @@ class NeRFHash(RadianceField):
     2022, section 5.4.
     """
 
-    def __init__(self, config: NeRFHashConfig) -> None:
+    def __init__(self, config: NeRFHashConfig, dataset: Dataset = NO_DATASET) -> None:
         super().__init__()
         self.config = config
-        self.encoding = HashEncoding(config.encoding)
+        self.encoding = config.encoding.setup()
+        self.directions: SphericalHarmonics = config.directions.setup()
         self.density_layer = LinearLayers(self.encoding.width, config.width, 1)
         self.density_head = nn.Linear(config.width, 1)
         self.feature_head = nn.Linear(config.width, config.feature_width)
         self.color_layers = LinearLayers(
-            config.feature_width + config.direction_degree**2, config.width, config.color_layers
+            config.feature_width + self.directions.width, config.width, config.color_layers
         )
         self.color_head = nn.Linear(config.width, 3)
 
-    def density(self, positions: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
-        """Densities; see :class:`RadianceField`."""
-        (raw,) = linear(self._hidden(positions), self.density_head)
-        return self._activate(raw)[: len(positions)]
+    def parts(self) -> Parts:
+        """The density does not depend on the features that the colour sees."""
+        return split_parts(self, color=[self.feature_head, self.color_layers, self.color_head])
 
-    def forward(
-        self, positions: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"]
-    ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n 3"]]:
+    def density(self, points: Points) -> Float[Tensor, "n"]:
+        """Densities; see :class:`RadianceField`."""
+        (raw,) = linear(self._hidden(points.positions), self.density_head)
+        return self._activate(raw)[: len(points.positions)]
+
+    def forward(self, points: Points) -> tuple[Float[Tensor, "n"], Float[Tensor, "n 3"]]:
         """Densities and colours; see :class:`RadianceField`."""
-        n, hidden = len(positions), self._hidden(positions)
+        assert points.directions is not None
+        n, hidden = len(points.positions), self._hidden(points.positions)
         raw, features = linear(hidden, self.density_head, self.feature_head)
-        encoded = components_from_spherical_harmonics(self.config.direction_degree, pad_rows(directions))
+        encoded = pad_rows(points.encoded(self.directions, points.directions))
         hidden = self.color_layers(pad_columns(torch.cat([features, encoded.to(features.dtype)], dim=-1)))
         (color,) = linear(hidden, self.color_head)
         return self._activate(raw)[:n], torch.sigmoid(color.float())[:n]

@@ -12,10 +12,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nerf_plugins.errors import InputError
-from nerf_plugins.fields.encoding import encode
+from nerf_plugins.fields.base import NO_DATASET, Dataset, Parts, RadianceField, RadianceFieldConfig, split_parts
+from nerf_plugins.fields.encodings import FrequencyEncoding, FrequencyEncodingConfig
 from nerf_plugins.fields.layers import LinearLayers, linear, make_layers, pad_columns, pad_rows
 from nerf_plugins.fields.precision import Precision, resolve_precision
-from nerf_plugins.fields.radiance import RadianceField, RadianceFieldConfig
+from nerf_plugins.rays import Points
 
 
 @dataclass
@@ -59,49 +60,47 @@ class NeRFMLP(RadianceField):
     width ``W/2`` to the colour.
     """
 
-    def __init__(self, config: NeRFMLPConfig) -> None:
+    def __init__(self, config: NeRFMLPConfig, dataset: Dataset = NO_DATASET) -> None:
         super().__init__()
         self.config = config
-        position_width = 3 + 6 * config.position_frequencies
-        direction_width = 3 + 6 * config.direction_frequencies
+        self.positions = FrequencyEncoding(FrequencyEncodingConfig(n_frequencies=config.position_frequencies))
+        self.directions = FrequencyEncoding(FrequencyEncodingConfig(n_frequencies=config.direction_frequencies))
         # The trunk, cut where the position is concatenated again.
         self.trunk = nn.ModuleList()
         cuts = [-1, *sorted(config.skips), config.D - 1]
         for i, (before, last) in enumerate(pairwise(cuts)):
-            width_in = position_width if i == 0 else config.W + position_width
+            width_in = self.positions.width + (0 if i == 0 else config.W)
             self.trunk.append(make_layers(width_in, config.W, last - before, config.implementation))
         self.density_head = nn.Linear(config.W, 1)
         self.feature_head = nn.Linear(config.W, config.W)
-        self.view_layer = LinearLayers(config.W + direction_width, config.W // 2, 1)
+        self.view_layer = LinearLayers(config.W + self.directions.width, config.W // 2, 1)
         self.color_head = nn.Linear(config.W // 2, 3)
         if config.initialisation == "glorot":
             self.apply(_initialise_glorot)
 
-    def density(self, positions: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
-        """Density at positions in [-1, 1]^3; in 1 / unit of the space that the samples are marched in."""
-        n = len(positions)
-        return self._activate_density(*linear(self._trunk_output(pad_rows(positions)), self.density_head))[:n]
+    def parts(self) -> Parts:
+        """The density does not depend on the feature that the colour sees."""
+        return split_parts(self, color=[self.feature_head, self.view_layer, self.color_head])
 
-    def forward(
-        self, positions: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"]
-    ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n 3"]]:
-        """Densities >= 0 and colours in [0, 1].
+    def density(self, points: Points) -> Float[Tensor, "n"]:
+        """Densities; see :class:`RadianceField`."""
+        n = len(points.positions)
+        return self._activate_density(*linear(self._trunk_output(points.positions), self.density_head))[:n]
 
-        Args:
-            positions: in [-1, 1]^3.
-            directions: unit view directions.
-        """
-        n = len(positions)
-        hidden = self._trunk_output(pad_rows(positions))
+    def forward(self, points: Points) -> tuple[Float[Tensor, "n"], Float[Tensor, "n 3"]]:
+        """Densities and colours; see :class:`RadianceField`."""
+        assert points.directions is not None
+        n = len(points.positions)
+        hidden = self._trunk_output(points.positions)
         feature, raw_density = linear(hidden, self.feature_head, self.density_head)
-        encoded = pad_columns(encode(pad_rows(directions), self.config.direction_frequencies).to(hidden.dtype))
+        encoded = pad_columns(pad_rows(points.encoded(self.directions, points.directions)).to(hidden.dtype))
         hidden = self.view_layer(torch.cat([feature, encoded], dim=-1))
         (raw_color,) = linear(hidden, self.color_head)
         return self._activate_density(raw_density)[:n], torch.sigmoid(raw_color.float())[:n]
 
     def _trunk_output(self, positions: Tensor) -> Tensor:
         dtype = resolve_precision(self.config.precision, positions.device)
-        encoded = pad_columns(encode(positions, self.config.position_frequencies).to(dtype))
+        encoded = pad_columns(self.positions(pad_rows(positions), dtype))
         hidden = self.trunk[0](encoded)
         for layers in self.trunk[1:]:
             hidden = layers(torch.cat([hidden, encoded], dim=-1))

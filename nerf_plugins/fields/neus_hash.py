@@ -8,14 +8,20 @@ from dataclasses import dataclass, field
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from nerfstudio.utils.math import components_from_spherical_harmonics
 from torch import Tensor, nn
 
 from nerf_plugins.errors import InputError
-from nerf_plugins.fields.hash_encoding import HashEncoding, HashEncodingConfig
+from nerf_plugins.fields.base import NO_DATASET, Dataset, Parts, split_parts
+from nerf_plugins.fields.encodings import (
+    EncodingConfig,
+    HashEncodingConfig,
+    SphericalHarmonics,
+    SphericalHarmonicsConfig,
+)
 from nerf_plugins.fields.layers import LinearLayers, linear, pad_columns, pad_rows, padded_product
-from nerf_plugins.fields.precision import Precision, resolve_precision
+from nerf_plugins.fields.precision import resolve_precision
 from nerf_plugins.fields.sdf import Geometry, SDFField, SDFFieldConfig, settle_on_sphere
+from nerf_plugins.rays import Points
 
 _BETA = 100.0
 
@@ -26,7 +32,7 @@ class NeuSHashConfig(SDFFieldConfig):
 
     _target: type = field(default_factory=lambda: NeuSHash, kw_only=True)
     """target class to instantiate"""
-    encoding: HashEncodingConfig = field(default_factory=HashEncodingConfig)
+    encoding: EncodingConfig = field(default_factory=lambda: HashEncodingConfig(start_levels=8))
     """The encoding of the position."""
     width: int = 64
     """Width of the hidden layers."""
@@ -34,25 +40,14 @@ class NeuSHashConfig(SDFFieldConfig):
     """Numbers that the colour network gets from the distance network, besides distance and gradient."""
     color_layers: int = 2
     """Hidden layers of the colour network."""
-    direction_degree: int = 4
-    """Degrees of spherical harmonics that encode the view direction, 1 to 5."""
-    start_levels: int = 8
-    """Levels of the encoding that are active from the start; the others join one by one while the model anneals."""
-    radius: float = 0.5
-    """Radius of the sphere that the field starts as; the field's cube has the side 2."""
-    inside_out: bool = False
-    """Start as a hollow sphere that the cameras stand in (rooms), not as a ball that they stand around."""
-    precision: Precision = "auto"
-    """Arithmetic of the colour network. auto: bf16 where the device multiplies it faster, else fp32. The distance is always fp32."""
+    directions: SphericalHarmonicsConfig = field(default_factory=SphericalHarmonicsConfig)
+    """The encoding of the view direction."""
 
     def __post_init__(self) -> None:
-        for name in ("width", "feature_width", "color_layers", "start_levels"):
+        super().__post_init__()
+        for name in ("width", "feature_width", "color_layers"):
             if getattr(self, name) < 1:
                 raise InputError(f"field: {name} must be >= 1, got {getattr(self, name)}")
-        if not 1 <= self.direction_degree <= 5:
-            raise InputError(f"field: direction_degree must be in [1, 5], got {self.direction_degree}")
-        if not 0 < self.radius < 1:
-            raise InputError(f"field: radius must be in (0, 1), got {self.radius}")
 
 
 class NeuSHash(SDFField):
@@ -62,41 +57,42 @@ class NeuSHash(SDFField):
     The gradient of the distance is computed analytically, through the encoding too, out of operations that autograd differentiates once.
     """
 
-    def __init__(self, config: NeuSHashConfig) -> None:
+    def __init__(self, config: NeuSHashConfig, dataset: Dataset = NO_DATASET) -> None:
         super().__init__()
         self.config = config
-        self.encoding = HashEncoding(config.encoding)
+        self.encoding = config.encoding.setup()
+        self.directions: SphericalHarmonics = config.directions.setup()
         self.layer = nn.Linear(3 + self.encoding.width, config.width)
         self.head = nn.Linear(config.width, 1)
         self.feature_head = nn.Linear(config.width, config.feature_width)
-        width_in = 6 + config.direction_degree**2 + config.feature_width
+        width_in = 6 + self.directions.width + config.feature_width
         self.color_layers = LinearLayers(width_in, config.width, config.color_layers)
         self.color_head = nn.Linear(config.width, 3)
         _initialise_as_sphere(self)
 
-    def set_progress(self, progress: float) -> None:
-        """From ``start_levels`` to all levels, evenly."""
-        n_levels = self.config.encoding.n_levels
-        start = min(self.config.start_levels, n_levels)
-        self.encoding.n_active_levels = start + int(progress * (n_levels - start))
+    def parts(self) -> Parts:
+        """The distance does not depend on the features that the colour sees."""
+        return split_parts(self, color=[self.feature_head, self.color_layers, self.color_head])
 
-    def sdf(self, positions: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+    def sdf(self, points: Points) -> Float[Tensor, "n"]:
         """The distances alone."""
-        return linear(F.softplus(self._preactivation(positions), beta=_BETA), self.head)[0][: len(positions), 0]
+        z = self._preactivation(points.positions)
+        return linear(F.softplus(z, beta=_BETA), self.head)[0][: len(points.positions), 0]
 
-    def geometry(self, positions: Float[Tensor, "n 3"]) -> Geometry:
+    def geometry(self, points: Points) -> Geometry:
         """Distances, gradients, features; see :class:`SDFField`."""
+        positions = points.positions
         n, z = len(positions), self._preactivation(positions)
         sdf, features = linear(F.softplus(z, beta=_BETA), self.head, self.feature_head)
         grad = (self.head.weight * torch.sigmoid(_BETA * z)) @ self.layer.weight
         gradients = grad[:n, :3] + self.encoding.backward(positions, grad[:n, 3:])
         return Geometry(sdf[:n, 0], gradients, features[:n])
 
-    def color(
-        self, positions: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"], geometry: Geometry
-    ) -> Float[Tensor, "n 3"]:
+    def color(self, points: Points, geometry: Geometry) -> Float[Tensor, "n 3"]:
         """Colours; see :class:`SDFField`."""
-        encoded = components_from_spherical_harmonics(self.config.direction_degree, directions)
+        assert points.directions is not None
+        positions = points.positions
+        encoded = points.encoded(self.directions, points.directions)
         inputs = torch.cat([positions, encoded, geometry.gradients, geometry.features], dim=-1)
         inputs = inputs.to(resolve_precision(self.config.precision, positions.device))
         (color,) = linear(self.color_layers(pad_columns(pad_rows(inputs))), self.color_head)
@@ -114,7 +110,6 @@ def _initialise_as_sphere(field: NeuSHash) -> None:
     nn.init.normal_(field.layer.weight, 0.0, math.sqrt(2.0 / width))
     field.layer.weight[:, 3:] = 0.0
     nn.init.zeros_(field.layer.bias)
-    sign = -1.0 if field.config.inside_out else 1.0
-    nn.init.normal_(field.head.weight, sign * math.sqrt(math.pi / width), 1e-4)
+    nn.init.normal_(field.head.weight, field.config.sign * math.sqrt(math.pi / width), 1e-4)
     nn.init.zeros_(field.head.bias)
     settle_on_sphere(field, field.head.bias, field.config.radius)

@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from nerf_plugins.errors import InputError
-from nerf_plugins.fields.encoding import encode, encode_backward
+from nerf_plugins.fields.base import NO_DATASET, Dataset, Parts, split_parts
+from nerf_plugins.fields.encodings import FrequencyEncoding, FrequencyEncodingConfig
 from nerf_plugins.fields.layers import pad_columns, pad_rows, padded_product
-from nerf_plugins.fields.precision import Precision, resolve_precision
+from nerf_plugins.fields.precision import resolve_precision
 from nerf_plugins.fields.sdf import Geometry, SDFField, SDFFieldConfig, settle_on_sphere
+from nerf_plugins.rays import Points
 
 # The paper's softplus is nearly a relu; its slope is sigmoid(beta z).
 _BETA = 100.0
@@ -44,15 +46,9 @@ class NeuSMLPConfig(SDFFieldConfig):
     """Their width."""
     direction_frequencies: int = 4
     """Octaves of the positional encoding of the view direction."""
-    radius: float = 0.5
-    """Radius of the sphere that the field starts as; the field's cube has the side 2."""
-    inside_out: bool = False
-    """Start as a hollow sphere that the cameras stand in (rooms), not as a ball that they stand around."""
-    precision: Precision = "auto"
-    """Arithmetic of the colour network. auto: bf16 where the device multiplies it faster, else fp32.
-    The distance is always fp32: bf16 would round it to more than the width of a learnt surface."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.D < 2 or self.W < 2 or self.color_layers < 1 or self.color_width < 2:
             raise InputError(
                 f"field: D must be >= 2, W, color_width >= 2 and color_layers >= 1, got D={self.D}, W={self.W}, "
@@ -62,10 +58,11 @@ class NeuSMLPConfig(SDFFieldConfig):
             raise InputError(
                 f"field: skips must be different and lie in [1, D - 1] = [1, {self.D - 1}], got {self.skips}"
             )
-        if 3 + 6 * self.position_frequencies >= self.W and self.skips:
-            raise InputError(f"field: W must exceed the encoded position's width where there are skips, got W={self.W}")
-        if not 0 < self.radius < 1:
-            raise InputError(f"field: radius must be in (0, 1), got {self.radius}")
+        encoded = _encoding(self.position_frequencies).width
+        if encoded >= self.W and self.skips:
+            raise InputError(
+                f"field: W must exceed the encoded position's width, {encoded}, where there are skips, got W={self.W}"
+            )
 
 
 class NeuSMLP(SDFField):
@@ -77,33 +74,39 @@ class NeuSMLP(SDFField):
     Source: Wang et al., NeuS, 2021, supplementary B.1; Atzmon and Lipman, SAL, 2020, for the initialisation.
     """
 
-    def __init__(self, config: NeuSMLPConfig) -> None:
+    def __init__(self, config: NeuSMLPConfig, dataset: Dataset = NO_DATASET) -> None:
         super().__init__()
         self.config = config
-        encoded = 3 + 6 * config.position_frequencies
+        self.positions = _encoding(config.position_frequencies)
+        self.directions = _encoding(config.direction_frequencies)
+        encoded = self.positions.width
         self.layers = nn.ModuleList()
         for i in range(config.D):
             width_in = encoded if i == 0 else config.W
             width_out = config.W - encoded if i + 1 in config.skips else config.W
             self.layers.append(nn.Linear(width_in, width_out))
         self.head = nn.Linear(config.W, 1 + config.W)
-        widths = [6 + 3 + 6 * config.direction_frequencies + config.W] + [config.color_width] * config.color_layers
+        widths = [6 + self.directions.width + config.W] + [config.color_width] * config.color_layers
         self.color_layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.color_head = nn.Linear(config.color_width, 3)
         _initialise_as_sphere(self, encoded)
         for layer in [*self.layers, self.head, *self.color_layers, self.color_head]:
             weight_norm(layer)
 
-    def sdf(self, positions: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
-        """The distances alone."""
-        hidden, _ = self._hidden(pad_rows(positions), _weights(self.layers))
-        weight, bias = _weights([self.head])[0]
-        return (hidden @ weight[0] + bias[0])[: len(positions)]
+    def parts(self) -> Parts:
+        """Distance and feature are rows of one layer, which belongs to the distance."""
+        return split_parts(self, color=[self.color_layers, self.color_head])
 
-    def geometry(self, positions: Float[Tensor, "n 3"]) -> Geometry:
+    def sdf(self, points: Points) -> Float[Tensor, "n"]:
+        """The distances alone."""
+        hidden, _ = self._hidden(pad_rows(points.positions), _weights(self.layers))
+        weight, bias = _weights([self.head])[0]
+        return (hidden @ weight[0] + bias[0])[: len(points.positions)]
+
+    def geometry(self, points: Points) -> Geometry:
         """Distances, gradients, features; see :class:`SDFField`."""
-        n, weights = len(positions), _weights(self.layers)
-        positions = pad_rows(positions)
+        n, weights = len(points.positions), _weights(self.layers)
+        positions = pad_rows(points.positions)
         hidden, slopes = self._hidden(positions, weights)
         head_weight, head_bias = _weights([self.head])[0]
         # The distance on its own, so that the wide product keeps a width that matrix units like.
@@ -112,11 +115,10 @@ class NeuSMLP(SDFField):
         gradients = self._gradients(positions, head_weight[0], weights, slopes)
         return Geometry(sdf[:n], gradients[:n], features[:n])
 
-    def color(
-        self, positions: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"], geometry: Geometry
-    ) -> Float[Tensor, "n 3"]:
+    def color(self, points: Points, geometry: Geometry) -> Float[Tensor, "n 3"]:
         """Colours; see :class:`SDFField`."""
-        encoded = encode(directions, self.config.direction_frequencies, _BASE_FREQUENCY)
+        assert points.directions is not None
+        positions, encoded = points.positions, points.encoded(self.directions, points.directions)
         inputs = pad_rows(torch.cat([positions, encoded, geometry.gradients, geometry.features], dim=-1))
         hidden = pad_columns(inputs.to(resolve_precision(self.config.precision, positions.device)))
         for weight, bias in _weights(self.color_layers):
@@ -126,7 +128,7 @@ class NeuSMLP(SDFField):
 
     def _hidden(self, positions: Tensor, weights: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, list[Tensor]]:
         """The last hidden layer, and the slope of the activation in each."""
-        encoded = encode(positions, self.config.position_frequencies, _BASE_FREQUENCY)
+        encoded = self.positions(positions)
         hidden, slopes = encoded, []
         for i, (weight, bias) in enumerate(weights):
             if i in self.config.skips:
@@ -140,7 +142,7 @@ class NeuSMLP(SDFField):
         self, positions: Tensor, head: Tensor, weights: list[tuple[Tensor, Tensor]], slopes: list[Tensor]
     ) -> Tensor:
         """Backpropagation of 1 from the distance to the positions, out of differentiable operations."""
-        width = 3 + 6 * self.config.position_frequencies
+        width = self.positions.width
         grad: Tensor = head
         grad_encoded: Tensor | None = None
         for i in range(len(weights) - 1, -1, -1):
@@ -150,7 +152,11 @@ class NeuSMLP(SDFField):
                 grad, part = grad.split([grad.shape[-1] - width, width], dim=-1)
                 grad_encoded = part if grad_encoded is None else grad_encoded + part
         grad = grad if grad_encoded is None else grad + grad_encoded
-        return encode_backward(positions, grad, self.config.position_frequencies, _BASE_FREQUENCY)
+        return self.positions.backward(positions, grad)
+
+
+def _encoding(n_frequencies: int) -> FrequencyEncoding:
+    return FrequencyEncoding(FrequencyEncodingConfig(n_frequencies=n_frequencies, base_frequency=_BASE_FREQUENCY))
 
 
 def _weights(layers: nn.ModuleList | list[nn.Linear]) -> list[tuple[Tensor, Tensor]]:
@@ -169,7 +175,6 @@ def _initialise_as_sphere(mlp: NeuSMLP, encoded: int) -> None:
             layer.weight[:, 3:] = 0.0
         elif i in mlp.config.skips:
             layer.weight[:, layer.in_features - encoded + 3 :] = 0.0
-    sign = -1.0 if mlp.config.inside_out else 1.0
-    nn.init.normal_(mlp.head.weight, sign * math.sqrt(math.pi / mlp.config.W), 1e-4)
+    nn.init.normal_(mlp.head.weight, mlp.config.sign * math.sqrt(math.pi / mlp.config.W), 1e-4)
     nn.init.zeros_(mlp.head.bias)
     settle_on_sphere(mlp, mlp.head.bias, mlp.config.radius)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,13 +13,36 @@ from jaxtyping import Float
 from nerfstudio.configs.base_config import InstantiateConfig
 from torch import Tensor, nn
 
+from nerf_plugins.calls import call_size
+from nerf_plugins.errors import InputError
+from nerf_plugins.fields.base import Field
+from nerf_plugins.fields.precision import Precision
+from nerf_plugins.rays import Points, in_pieces
+
 # inv_s stays within 1e-6 and 1e6.
 _LOG_LIMIT = math.log(1e6)
 
 
 @dataclass
 class SDFFieldConfig(InstantiateConfig):
-    """A signed distance field with colour; ``setup()`` makes it."""
+    """A signed distance field with colour; ``setup(dataset=...)`` makes it."""
+
+    radius: float = 0.5
+    """Radius of the sphere that the field starts as; the field's cube has the side 2."""
+    inside_out: bool = False
+    """Start as a hollow sphere that the cameras stand in (rooms), not as a ball that they stand around."""
+    precision: Precision = "auto"
+    """Arithmetic of the colour network. auto: bf16 where the device multiplies it faster, else fp32.
+    The distance is always fp32: bf16 would round it to more than the width of a learnt surface."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.radius < 1:
+            raise InputError(f"field: radius must be in (0, 1), got {self.radius}")
+
+    @property
+    def sign(self) -> float:
+        """Of the distance outside of the sphere that the field starts as."""
+        return -1.0 if self.inside_out else 1.0
 
 
 class Geometry(NamedTuple):
@@ -33,25 +56,41 @@ class Geometry(NamedTuple):
     """What the colour network sees besides."""
 
 
-class SDFField(nn.Module, ABC):
+class SDFField(Field):
     """Signed distance and view-dependent colour of points in [-1, 1]^3."""
 
     @abstractmethod
-    def sdf(self, positions: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
-        """The distances alone."""
+    def sdf(self, points: Points) -> Float[Tensor, "n"]:
+        """The distances alone. Asks for no directions."""
 
     @abstractmethod
-    def geometry(self, positions: Float[Tensor, "n 3"]) -> Geometry:
-        """Distances, their gradients and features; differentiable in the parameters, with or without autograd switched on."""
+    def geometry(self, points: Points) -> Geometry:
+        """Distances, their gradients and features; differentiable in the parameters, with or without autograd switched on. Asks for no
+        directions."""
 
     @abstractmethod
-    def color(
-        self, positions: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"], geometry: Geometry
-    ) -> Float[Tensor, "n 3"]:
-        """Colours in [0, 1] of points seen along unit directions."""
+    def color(self, points: Points, geometry: Geometry) -> Float[Tensor, "n 3"]:
+        """Colours in [0, 1] as seen along the points' directions."""
 
-    def set_progress(self, progress: float) -> None:
-        """Tells how far training is, in [0, 1]; fields that learn from coarse to fine follow it."""
+
+class Surface(NamedTuple):
+    """A level of a signed distance field, and how sharp it is: what the samplers of NeuS look for."""
+
+    field: SDFField
+    inv_s: Float[Tensor, ""]
+    """Sharpness, in 1 / unit of the field's cube; without gradient."""
+    level: float = 0.0
+    """The distance at which the surface is shown; other than 0 only in the viewer."""
+
+    @torch.no_grad()
+    def sdf(self, points: Points) -> Float[Tensor, "n"]:
+        """Distances to it, in pieces, without gradient."""
+        return in_pieces(self.field.sdf, points, points_a_call(points.positions.device)) - self.level
+
+
+def points_a_call(device: torch.device) -> int:
+    """Points of a call outside of training: the wide layers of NeuS fill a device with half as many as NeRF's."""
+    return call_size(device, cpu=1 << 13, cuda=1 << 17)
 
 
 @torch.no_grad()
@@ -59,7 +98,7 @@ def settle_on_sphere(field: SDFField, bias: nn.Parameter, radius: float) -> None
     """Shifts the bias of the distance so that it is 0 on average over a sphere: random weights alone miss the radius by so much that
     a small ball may have no inside."""
     directions = F.normalize(torch.randn(1024, 3), dim=-1)
-    bias.sub_(field.sdf(radius * directions).mean())
+    bias.sub_(field.sdf(Points(radius * directions)).mean())
 
 
 class Variance(nn.Module):

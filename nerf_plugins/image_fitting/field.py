@@ -8,28 +8,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nerf_plugins.errors import InputError
-from nerf_plugins.fields.encoding import encode
-from nerf_plugins.fields.hash_encoding import HashEncoding, HashEncodingConfig
+from nerf_plugins.fields.encodings import Encoding, FrequencyEncodingConfig, HashEncodingConfig
 from nerf_plugins.fields.layers import LinearLayers, linear, pad_columns, pad_rows
 from nerf_plugins.fields.precision import resolve_precision
 from nerf_plugins.image_fitting.options import PictureHashOptions, PictureMLPOptions
-
-
-class PositionalEncoding(nn.Module):
-    """:func:`nerf_plugins.fields.encoding.encode` as a module; it learns nothing."""
-
-    def __init__(self, n_frequencies: int) -> None:
-        super().__init__()
-        self.n_frequencies = n_frequencies
-
-    @property
-    def width(self) -> int:
-        """Number of features of a position."""
-        return 3 + 6 * self.n_frequencies
-
-    def forward(self, positions: Float[Tensor, "n 3"]) -> Float[Tensor, "n width"]:
-        """Features of positions in [-1, 1]^3."""
-        return encode(positions, self.n_frequencies)
 
 
 class PictureField(nn.Module):
@@ -41,7 +23,7 @@ class PictureField(nn.Module):
         width: of the hidden layers.
     """
 
-    def __init__(self, encoding: PositionalEncoding | HashEncoding, n_layers: int, width: int) -> None:
+    def __init__(self, encoding: Encoding, n_layers: int, width: int) -> None:
         super().__init__()
         self.encoding = encoding
         self.layers = LinearLayers(encoding.width, width, n_layers)
@@ -67,7 +49,9 @@ def picture_mlp(options: PictureMLPOptions) -> PictureField:
     if not 0 <= options.frequencies <= 16:
         raise InputError(f"mlp.frequencies {options.frequencies}: give 0 to 16 octaves")
     _check_layers("mlp", options)
-    return PictureField(PositionalEncoding(options.frequencies), options.layers, options.width)
+    return PictureField(
+        FrequencyEncodingConfig(n_frequencies=options.frequencies).setup(), options.layers, options.width
+    )
 
 
 def picture_hash(options: PictureHashOptions, longer_side: int) -> PictureField:
@@ -87,7 +71,7 @@ def picture_hash(options: PictureHashOptions, longer_side: int) -> PictureField:
         max_resolution=max(longer_side, options.base_resolution),
         log2_table_size=options.log2_table_size,
     )
-    return PictureField(HashEncoding(encoding), options.layers, options.width)
+    return PictureField(encoding.setup(), options.layers, options.width)
 
 
 def pixel_centers(height: int, width: int) -> Float[Tensor, "n 2"]:

@@ -1,4 +1,4 @@
-"""NeRF: a radiance field, marched through an occupancy grid or sampled hierarchically."""
+"""NeRF: a radiance field, sampled by marching an occupancy grid or in another way."""
 
 from __future__ import annotations
 
@@ -7,25 +7,21 @@ from typing import Any, Literal
 
 import torch
 from nerfstudio.cameras.rays import RayBundle
-from nerfstudio.viewer.viewer_elements import ViewerSlider
 from torch import Tensor
-from torch.nn import Parameter
 
+from nerf_plugins.calls import call_size, in_calls
 from nerf_plugins.errors import InputError
+from nerf_plugins.fields.base import RadianceField, RadianceFieldConfig
 from nerf_plugins.fields.graphed import GraphedField
 from nerf_plugins.fields.nerf_mlp import NeRFMLPConfig
-from nerf_plugins.fields.radiance import RadianceField, RadianceFieldConfig
 from nerf_plugins.implicit import ImplicitSurface
 from nerf_plugins.models.metrics import psnr
-from nerf_plugins.models.render import render_samples, render_samples_in_rounds
 from nerf_plugins.models.volumetric import VolumetricModel, VolumetricModelConfig
-from nerf_plugins.ops import Composited, PackedSamples
-from nerf_plugins.samplers.hierarchical import HierarchicalSampler, HierarchicalSamplerConfig
-from nerf_plugins.samplers.occupancy import OccupancySampler, OccupancySamplerConfig
-from nerf_plugins.spaces import BoxSpace, Rays, SpaceKind, make_space
-
-# Positions a network call when the grid or a mesh asks for densities.
-_POSITIONS_A_CALL = {"cpu": 1 << 14, "cuda": 1 << 18}
+from nerf_plugins.rays import Points
+from nerf_plugins.rendering import render_samples, render_samples_in_rounds
+from nerf_plugins.samplers.hierarchical import HierarchicalSamplerConfig
+from nerf_plugins.samplers.occupancy import OccupancySamplerConfig
+from nerf_plugins.spaces import SPACES, Space, suitable_space
 
 
 @dataclass
@@ -46,13 +42,14 @@ class NerfModelConfig(VolumetricModelConfig):
     field: RadianceFieldConfig = field(default_factory=NeRFMLPConfig)
     """The network(s)."""
     cuda_graph: bool = False
-    """On CUDA, with the occupancy sampler: replay the network's training passes as CUDA graphs. Saves launches, costs memory."""
+    """On CUDA, with a sampler whose batches have one size: replay the network's training passes as CUDA graphs.
+    Saves launches, costs memory."""
     surface_density: float = 10.0
     """Density at which a mesh of the scene has its surface, in 1 / unit of the scene."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.cuda_graph and (self.sampler != "occupancy" or self.occupancy.marcher != "warp"):
+        if self.cuda_graph and not getattr(self, self.sampler).has_fixed_size:
             raise InputError(
                 "model: cuda_graph needs batches of one size: set sampler to occupancy and occupancy.marcher to warp"
             )
@@ -65,150 +62,88 @@ class NerfModel(VolumetricModel):
     field: RadianceField
 
     def populate_modules(self) -> None:
-        """Builds space, sampler, field(s) and the viewer's controls."""
+        """Builds space, field, sampler, background and the viewer's controls."""
         super().populate_modules()
-        self.field = self.config.field.setup()
-        if self.config.sampler == "hierarchical":
-            self.field_coarse: RadianceField = self.config.field.setup()
-            self.sampler: HierarchicalSampler | OccupancySampler = HierarchicalSampler(
-                self.config.hierarchical, self.space
-            )
-            return
-        self.sampler = OccupancySampler(self.config.occupancy, self.space)
         self.graphed_field = GraphedField(self.field) if self.config.cuda_graph else None
-        self.ray_budget = self._make_ray_budget(self.config.occupancy)
-        self._add_viewer_controls(self.config.occupancy)
 
-    def make_space(self, metadata: dict[str, Any]) -> BoxSpace:
+    def make_space(self, metadata: dict[str, Any]) -> Space:
         """The configured space, or the one that suits the dataset."""
-        return make_space(self._space_kind(metadata), self.scene_box.aabb, metadata.get("ndc"))
-
-    def _space_kind(self, metadata: dict[str, Any]) -> SpaceKind:
-        if self.config.space != "auto":
-            return self.config.space
-        if "ndc" in metadata:
-            return "ndc"
-        return "contracted" if metadata.get("cameras_inside_box") else "box"
-
-    def _add_viewer_controls(self, config: OccupancySamplerConfig) -> None:
-        self.viewer_steps = ViewerSlider(
-            "Samples per ray",
-            config.steps_per_diagonal,
-            min(16, config.steps_per_diagonal),
-            max(2048, config.steps_per_diagonal),
-            1,
-            hint="Steps across the scene box's diagonal",
-        )
-        self.viewer_threshold = ViewerSlider(
-            "Occupancy threshold",
-            config.grid.opacity_threshold,
-            0.0,
-            max(0.5, config.grid.opacity_threshold),
-            0.001,
-            hint="Opacity of a step from which a cell counts as occupied",
-        )
+        name = suitable_space(metadata) if self.config.space == "auto" else self.config.space
+        return SPACES[name].of_dataset(self.scene_box.aabb, metadata)
 
     @property
-    def occupancy_sampler(self) -> OccupancySampler | None:
-        """The sampler, unless it is the hierarchical one."""
-        return self.sampler if isinstance(self.sampler, OccupancySampler) else None
+    def scene(self) -> RadianceField:
+        """The field."""
+        return self.field
 
-    def get_param_groups(self) -> dict[str, list[Parameter]]:
-        """ "fields", and that of the poses."""
-        fields = [self.field, self.field_coarse] if self.config.sampler == "hierarchical" else [self.field]
-        return {"fields": [parameter for f in fields for parameter in f.parameters()]} | super().get_param_groups()
-
-    def grid_density(self, positions: Tensor) -> Tensor:
-        """Densities at positions in the space."""
-        parts = positions.split(_POSITIONS_A_CALL[positions.device.type])
-        return torch.cat([self.field.density(self.space.field_positions(part)) for part in parts])
-
-    def implicit_surface(self) -> ImplicitSurface:
+    def implicit_surface(self, time: float = 0.0) -> ImplicitSurface:
         """Where the density crosses ``surface_density``."""
+
+        def points_at(positions: Tensor, directions: Tensor | None = None) -> Points:
+            times = torch.full_like(positions[:, 0], time) if "times" in self.field.needs else None
+            return self.space.points_at(positions, self.field.needs, directions=directions, times=times)
 
         @torch.no_grad()
         def value(positions: Tensor) -> Tensor:
-            return -self.grid_density(positions)
+            return -in_calls(lambda p: self.field.density(points_at(p)), positions, size=call_size(positions.device))
 
         @torch.no_grad()
         def color(positions: Tensor, directions: Tensor) -> Tensor:
-            size = _POSITIONS_A_CALL[positions.device.type]
-            parts = zip(positions.split(size), directions.split(size))
-            return torch.cat([self.field(self.space.field_positions(p), d)[1] for p, d in parts])
+            size = call_size(positions.device)
+            return in_calls(lambda p, d: self.field(points_at(p, d))[1], positions, directions, size=size)
 
         return ImplicitSurface(value, -self.config.surface_density, self.space.aabb, color)
 
-    def get_outputs(self, ray_bundle: RayBundle) -> dict[str, Tensor]:
+    def get_outputs(self, ray_bundle: RayBundle) -> dict[str, Any]:
         """Renders rays.
 
         Returns:
-            ``rgb`` (n, 3), ``accumulation`` (n, 1), ``depth`` (n, 1, world distance); the coarse pass's with ``_coarse``. In training also
-            ``background`` (n, 3), what ``rgb`` was blended over, ``num_samples_per_ray`` (n,) and ``n_dropped_rays`` ().
+            ``rgb`` (n, 3), ``accumulation`` (n, 1), ``depth`` (n, 1, world distance); those of the sampler's earlier passes with the pass's
+            name (``rgb_coarse``). In training also ``background`` (n, 3), what ``rgb`` was blended over, ``n_samples`` (n,),
+            ``n_dropped_rays`` (), ``n_looked_at`` (n,) and ``losses``, a dictionary.
         """
         rays = self._rays(ray_bundle)
         background = self._background(rays)
-        if self.config.sampler == "hierarchical":
-            coarse, fine, samples = self._render_hierarchical(rays)
-            outputs = self._describe(fine, rays, background)
-            outputs |= {f"{key}_coarse": value for key, value in self._describe(coarse, rays, background).items()}
+        sampling = self.sampler.sample(rays, self.field, stratified=self.training)
+        points = None
+        if self.training:
+            rendered, points = render_samples(self.graphed_field or self.field, self.space, rays, sampling.samples)
         else:
-            rendered, samples = self._render_occupancy(rays)
-            outputs = self._describe(rendered, rays, background)
-        return outputs | self._training_outputs(background, samples) if self.training else outputs
-
-    def _render_occupancy(self, rays: Rays) -> tuple[Composited, PackedSamples]:
-        assert isinstance(self.sampler, OccupancySampler)
-        if self.training:
-            samples, n_marched = self.sampler.march_visible(rays, self.grid_density)
-            if self.ray_budget is not None:
-                self.ray_budget.observe(samples.packed_info[:, 1], n_marched)
-            radiance = self.graphed_field or self.field
-            return render_samples(radiance, self.space, rays, samples, early_stop_eps=0.0), samples
-        samples = self.sampler.march_for_render(
-            rays,
-            steps_per_diagonal=int(self.viewer_steps.value),
-            opacity_threshold=self._moved_threshold(),
-        )
-        return self._render_picture(self.field, rays, samples), samples
-
-    def _moved_threshold(self) -> float | None:
-        """The viewer's occupancy threshold, if somebody moved it."""
-        threshold = float(self.viewer_threshold.value)
-        return None if threshold == self.config.occupancy.grid.opacity_threshold else threshold
-
-    def _render_hierarchical(self, rays: Rays) -> tuple[Composited, Composited, PackedSamples]:
-        assert isinstance(self.sampler, HierarchicalSampler)
-        samples = self.sampler.coarse(rays, stratified=self.training)
-        coarse = self._render_pass(self.field_coarse, rays, samples)
-        samples = self.sampler.fine(samples, coarse.weights, stratified=self.training)
-        return coarse, self._render_pass(self.field, rays, samples), samples
-
-    def _render_pass(self, radiance: RadianceField, rays: Rays, samples: PackedSamples) -> Composited:
-        if self.training:
-            return render_samples(radiance, self.space, rays, samples, early_stop_eps=0.0)
-        return self._render_picture(radiance, rays, samples)
-
-    def _render_picture(self, radiance: RadianceField, rays: Rays, samples: PackedSamples) -> Composited:
-        return render_samples_in_rounds(radiance, self.space, rays, samples, float(self.viewer_early_stop.value))
+            early_stop_eps = float(self.viewer_early_stop.value)
+            rendered = render_samples_in_rounds(self.field, self.space, rays, sampling.samples, early_stop_eps)
+        outputs: dict[str, Any] = self._describe(rendered, rays, background)
+        for name, earlier in sampling.passes.items():
+            described = self._describe(earlier, rays, background)
+            outputs |= {f"{key}_{name}": value for key, value in described.items()}
+        if points is None:
+            return outputs
+        return outputs | self._training_outputs(background, sampling, rendered, points)
 
     def get_loss_dict(
-        self, outputs: dict[str, Tensor], batch: dict[str, Any], metrics_dict: dict[str, Tensor] | None = None
+        self, outputs: dict[str, Any], batch: dict[str, Any], metrics_dict: dict[str, Tensor] | None = None
     ) -> dict[str, Tensor]:
-        """Mean squared errors of the colour(s); image and render are blended over the same background."""
+        """Mean squared errors of the colour, also of earlier passes, and the losses of sampler and field.
+
+        Image and render are blended over the same background.
+        """
         background = outputs.get("background", self.picture_background)
         target = self._target(batch["image"], background)
-        losses = {"rgb_loss": torch.mean((outputs["rgb"] - target) ** 2)}
-        if "rgb_coarse" in outputs:
-            losses["rgb_loss_coarse"] = torch.mean((outputs["rgb_coarse"] - target) ** 2)
+        losses = {
+            key.replace("rgb", "rgb_loss"): torch.mean((outputs[key] - target) ** 2)
+            for key in outputs
+            if key == "rgb" or key.startswith("rgb_")
+        }
+        losses |= outputs.get("losses", {})
         self.camera_optimizer.get_loss_dict(losses)
         return losses
 
     def get_image_metrics_and_images(
         self, outputs: dict[str, Tensor], batch: dict[str, Any]
     ) -> tuple[dict[str, float], dict[str, Tensor]]:
-        """The shared ones, and the coarse pass's PSNR where there is one."""
+        """The shared ones, and the PSNR of earlier passes."""
         metrics, images = super().get_image_metrics_and_images(outputs, batch)
-        if "rgb_coarse" in outputs:
-            image = self._target(batch["image"], self._background_of_pictures()).to(outputs["rgb"].device)
-            metrics["psnr_coarse"] = float(psnr(image, outputs["rgb_coarse"]))
+        image = self._target(batch["image"], self._background_of_pictures()).to(outputs["rgb"].device)
+        for key in outputs:
+            if key.startswith("rgb_"):
+                metrics[key.replace("rgb", "psnr")] = float(psnr(image, outputs[key]))
         return metrics, images

@@ -8,30 +8,23 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from nerfstudio.cameras.rays import RayBundle
-from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
 from nerfstudio.viewer.viewer_elements import ViewerSlider
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import Parameter
 
+from nerf_plugins.calls import in_calls
 from nerf_plugins.errors import InputError
+from nerf_plugins.fields.base import Parts, join_groups
 from nerf_plugins.fields.neus_mlp import NeuSMLPConfig
-from nerf_plugins.fields.sdf import SDFField, SDFFieldConfig, Variance
+from nerf_plugins.fields.sdf import Geometry, SDFField, SDFFieldConfig, Surface, Variance, points_a_call
 from nerf_plugins.implicit import ImplicitSurface
 from nerf_plugins.models.outside import OutsideConfig, OutsideScene
 from nerf_plugins.models.volumetric import VolumetricModel, VolumetricModelConfig
 from nerf_plugins.ops import Composited, PackedSamples, anneal_slopes, composite, sdf_optical_depths
-from nerf_plugins.samplers.occupancy import OccupancySampler
-from nerf_plugins.samplers.upsampling import (
-    SURFACE_MARCH_ROOM,
-    SurfaceSampler,
-    SurfaceSamplerConfig,
-    UpSamplingSampler,
-    UpSamplingSamplerConfig,
-)
-from nerf_plugins.spaces import CubeSpace, Rays
-
-# Positions a network call outside of training: pictures, the march, the grid, meshes.
-_POSITIONS_A_CALL = {"cpu": 1 << 13, "cuda": 1 << 17}
+from nerf_plugins.rays import Points, Rays
+from nerf_plugins.samplers.surface import SurfaceSamplerConfig
+from nerf_plugins.samplers.upsampling import UpSamplingSamplerConfig
+from nerf_plugins.spaces import CubeSpace
 
 
 @dataclass
@@ -43,7 +36,7 @@ class NeuSModelConfig(VolumetricModelConfig):
     sampler: Literal["surface", "upsampling"] = "surface"
     """surface: march an occupancy grid to the surface. upsampling: the paper's 64 + 64 samples on each of train_num_rays_per_batch rays."""
     surface: SurfaceSamplerConfig = field(default_factory=SurfaceSamplerConfig)
-    """The sampler through the occupancy grid."""
+    """The sampler that marches an occupancy grid."""
     upsampling: UpSamplingSamplerConfig = field(default_factory=UpSamplingSamplerConfig)
     """The paper's sampler."""
     outside: OutsideConfig = field(default_factory=OutsideConfig)
@@ -82,20 +75,12 @@ class NeuSModel(VolumetricModel):
     config: NeuSModelConfig
     space: CubeSpace
     field: SDFField
-    progress: float = 1.0
-    """Share of ``anneal_steps`` that is done."""
 
     def populate_modules(self) -> None:
-        """Builds space, sampler, field, background and the viewer's controls."""
+        """Builds space, field, sampler, background and the viewer's controls."""
         super().populate_modules()
-        self.field = self.config.field.setup()
         self.variance = Variance(self.config.initial_variance)
         self.outside = OutsideScene(self.config.outside, self.scene_box.aabb) if self.config.outside.n_samples else None
-        if self.config.sampler == "surface":
-            self.sampler: SurfaceSampler | UpSamplingSampler = SurfaceSampler(self.config.surface, self.space)
-            self.ray_budget = self._make_ray_budget(self.config.surface.occupancy)
-        else:
-            self.sampler = UpSamplingSampler(self.config.upsampling, self.space)
         self.viewer_level = ViewerSlider(
             "SDF level", 0.0, -0.1, 0.1, 0.001, hint="Distance to the surface that is shown"
         )
@@ -105,139 +90,109 @@ class NeuSModel(VolumetricModel):
         return CubeSpace(self.scene_box.aabb)
 
     @property
-    def occupancy_sampler(self) -> OccupancySampler | None:
-        """The march to the surface, unless the sampler is the paper's."""
-        return self.sampler.march if isinstance(self.sampler, SurfaceSampler) else None
+    def scene(self) -> Surface:
+        """The surface as it is now; in pictures the level that the viewer's slider says."""
+        level = 0.0 if self.training else float(self.viewer_level.value)
+        return Surface(self.field, self.variance().detach(), level)
 
     def get_param_groups(self) -> dict[str, list[Parameter]]:
-        """ "fields": the field and what is outside; "variance", which must grow slowly: far from a sharp surface nothing is learnt."""
-        modules: list[nn.Module] = [self.field] if self.outside is None else [self.field, self.outside]
-        fields = [parameter for module in modules for parameter in module.parameters()]
-        return {"fields": fields, "variance": list(self.variance.parameters())} | super().get_param_groups()
+        """The shared ones, and "variance", which must grow slowly: far from a sharp surface nothing is learnt."""
+        groups = {"variance": list(self.variance.parameters())} | super().get_param_groups()
+        return groups if self.outside is None else join_groups(groups, self.outside.field.param_groups())
 
-    def get_training_callbacks(self, attributes: TrainingCallbackAttributes) -> list[TrainingCallback]:
-        """The shared ones, and the annealing."""
-        anneal = TrainingCallback(
-            [TrainingCallbackLocation.BEFORE_TRAIN_ITERATION], self._set_progress, update_every_num_iters=1
-        )
-        return [anneal, *super().get_training_callbacks(attributes)]
+    def parts(self) -> Parts:
+        """The shared ones; the sharpness is "geometry"."""
+        parts = join_groups(super().parts(), {"geometry": list(self.variance.parameters())})
+        return parts if self.outside is None else join_groups(parts, self.outside.field.parts())
 
-    def update_to_step(self, step: int) -> None:
-        """Called when a checkpoint of this step is loaded."""
-        super().update_to_step(step)
-        self._set_progress(step)
+    def progress_at(self, step: int) -> float:
+        """The share of ``anneal_steps`` that is done."""
+        return min(step / self.config.anneal_steps, 1.0) if self.config.anneal_steps else 1.0
 
-    def _set_progress(self, step: int) -> None:
-        self.progress = min(step / self.config.anneal_steps, 1.0) if self.config.anneal_steps else 1.0
-        self.field.set_progress(self.progress)
-
-    @torch.no_grad()
-    def sdf(self, positions: Tensor) -> Tensor:
-        """Distances (n,) at positions (n, 3) in the space, in pieces, without gradient."""
-        parts = positions.split(_POSITIONS_A_CALL[positions.device.type])
-        return torch.cat([self.field.sdf(part) for part in parts])
-
-    def grid_density(self, positions: Tensor) -> Tensor:
-        r"""The density that NeuS gives to a ray that meets the surface head on, :math:`s (1 - \Phi_s(f))`, at the point of a cell
-        nearest to the surface; falling off to both sides, so that the inside of objects is pruned too.
-        """
-        sampler = self.occupancy_sampler
-        assert sampler is not None
-        inv_s = self.variance().detach()
-        reach = 0.5 * ((sampler.grid.aabb[1] - sampler.grid.aabb[0]) / sampler.grid.config.resolution).norm()
-        return inv_s * torch.sigmoid(-inv_s * (self.sdf(positions).abs() - reach).clamp(min=0.0))
-
-    def implicit_surface(self) -> ImplicitSurface:
+    def implicit_surface(self, time: float = 0.0) -> ImplicitSurface:
         """Where the distance is 0, or the viewer's level."""
+        scene = self.scene._replace(level=0.0)
+
+        def points_at(positions: Tensor, directions: Tensor | None = None) -> Points:
+            times = torch.full_like(positions[:, 0], time) if "times" in self.field.needs else None
+            positions = self.space.from_world(positions)
+            return self.space.points_at(positions, self.field.needs, directions=directions, times=times)
 
         def value(positions: Tensor) -> Tensor:
-            return self.sdf(self.space.from_world(positions)) * self.space.scale
+            return scene.sdf(points_at(positions)) * self.space.scale
+
+        def color_of(positions: Tensor, directions: Tensor) -> Tensor:
+            points = points_at(positions, directions)
+            return self.field.color(points, self.field.geometry(points))
 
         @torch.no_grad()
         def color(positions: Tensor, directions: Tensor) -> Tensor:
-            size = _POSITIONS_A_CALL[positions.device.type]
-            parts = zip(self.space.from_world(positions).split(size), directions.split(size))
-            return torch.cat([self.field.color(p, d, self.field.geometry(p)) for p, d in parts])
+            return in_calls(color_of, positions, directions, size=points_a_call(positions.device))
 
         level = float(self.viewer_level.value) * float(self.space.scale)
         return ImplicitSurface(value, level, self.scene_box.aabb.to(self.device), color)
 
-    def get_outputs(self, ray_bundle: RayBundle) -> dict[str, Tensor]:
+    def get_outputs(self, ray_bundle: RayBundle) -> dict[str, Any]:
         """Renders rays.
 
         Returns:
             ``rgb`` (n, 3), ``accumulation`` (n, 1, of what is inside the box), ``depth`` (n, 1, world distance); in pictures ``normals``
-            (n, 3) in [0, 1], in training ``background`` (n, 3), ``num_samples_per_ray`` (n,), ``n_dropped_rays`` (), ``eikonal_error`` ()
-            and, where it is asked for, ``curvature`` ().
+            (n, 3) in [0, 1], in training ``background`` (n, 3), ``n_samples`` (n,), ``n_dropped_rays`` (), ``n_looked_at`` (n,),
+            ``eikonal_error`` (), ``losses``, a dictionary, and, where it is asked for, ``curvature`` ().
         """
-        rays = self._rays(ray_bundle)
-        samples = self._sample(rays)
+        rays, scene = self._rays(ray_bundle), self.scene
+        sampling = self.sampler.sample(rays, scene, stratified=self.training)
         background = self._background(rays)
         behind = background if self.outside is None else self.outside(self.space, rays, background, self.training)
         if not self.training:
-            rendered, normals = self._render_picture(rays, samples)
+            rendered, normals = self._render_picture(rays, sampling.samples)
             return self._describe(rendered, rays, behind) | {"normals": 0.5 + 0.5 * normals}
-        self._observe(samples)
-        rendered, regularisers = self._render_training(rays, samples)
-        outputs = self._describe(rendered, rays, behind) | regularisers
-        return outputs | self._training_outputs(background, samples)
+        rendered, points, regularisers = self._render_training(rays, sampling.samples)
+        outputs: dict[str, Any] = self._describe(rendered, rays, behind) | regularisers
+        return outputs | self._training_outputs(background, sampling, rendered, points)
 
-    def _sample(self, rays: Rays) -> PackedSamples:
-        inv_s = self.variance().detach()
-        if isinstance(self.sampler, SurfaceSampler) and self._level != 0.0:
-            # The grid holds what is near distance 0; another level's surface may be anywhere.
-            return self.sampler.sample(rays, self._shifted_sdf, inv_s, stratified=False, opacity_threshold=0.0)
-        return self.sampler.sample(rays, self._shifted_sdf, inv_s, stratified=self.training)
-
-    def _observe(self, samples: PackedSamples) -> None:
-        """Tells the budget of rays what a batch takes of its fixed buffers."""
-        if self.ray_budget is not None:
-            assert isinstance(self.sampler, SurfaceSampler)
-            self.ray_budget.observe(samples.packed_info[:, 1], self.sampler.num_march_steps / SURFACE_MARCH_ROOM)
-
-    def _shifted_sdf(self, positions: Tensor) -> Tensor:
-        return self.sdf(positions) - self._level
-
-    @property
-    def _level(self) -> float:
-        return 0.0 if self.training else float(self.viewer_level.value)
-
-    def _evaluate(self, rays: Rays, samples: PackedSamples, part: slice) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Positions, densities, colours and gradients at the midpoints of some samples."""
-        ray_indices, t_starts, t_ends = samples.ray_indices[part], samples.t_starts[part], samples.t_ends[part]
-        positions = rays.positions(ray_indices, 0.5 * (t_starts + t_ends))
-        viewdirs = rays.viewdirs.index_select(0, ray_indices)
-        geometry = self.field.geometry(positions)
+    def _evaluate(
+        self, rays: Rays, samples: PackedSamples, part: slice, level: float
+    ) -> tuple[Points, Tensor, Tensor, Geometry]:
+        """Some samples' points, densities, colours and geometry."""
+        t_starts, t_ends = samples.t_starts[part], samples.t_ends[part]
+        points = self.space.points(rays, samples.ray_indices[part], t_starts, t_ends, self.field.needs)
+        assert points.directions is not None
+        geometry = self.field.geometry(points)
+        viewdirs = points.per_point(points.directions)
         slopes = anneal_slopes((geometry.gradients * viewdirs).sum(-1), self.progress)
         widths = t_ends - t_starts
-        depths = sdf_optical_depths(geometry.sdf - self._level, slopes, widths, self.variance())
-        rgbs = self.field.color(positions, viewdirs, geometry)
-        return positions, depths / widths.clamp(min=1e-10), rgbs, geometry.gradients
+        depths = sdf_optical_depths(geometry.sdf - level, slopes, widths, self.variance())
+        return points, depths / widths.clamp(min=1e-10), self.field.color(points, geometry), geometry
 
-    def _render_training(self, rays: Rays, samples: PackedSamples) -> tuple[Composited, dict[str, Tensor]]:
-        positions, sigmas, rgbs, gradients = self._evaluate(rays, samples, slice(None))
+    def _render_training(self, rays: Rays, samples: PackedSamples) -> tuple[Composited, Points, dict[str, Tensor]]:
+        points, sigmas, rgbs, geometry = self._evaluate(rays, samples, slice(None), level=0.0)
         rendered = composite(sigmas, rgbs, samples.t_starts, samples.t_ends, samples.packed_info)
         is_sample = (samples.t_ends > samples.t_starts).float()  # and not padding of a fixed buffer
-        errors = (gradients.norm(dim=-1) - 1.0) ** 2
+        errors = (geometry.gradients.norm(dim=-1) - 1.0) ** 2
         regularisers = {"eikonal_error": (errors * is_sample).sum() / is_sample.sum().clamp(min=1.0)}
         if self.config.curvature_loss_mult > 0:
-            curvatures = self._curvatures(positions)
+            curvatures = self._curvatures(points)
             regularisers["curvature"] = (curvatures * is_sample).sum() / is_sample.sum().clamp(min=1.0)
-        return rendered, regularisers
+        return rendered, points, regularisers
 
-    def _curvatures(self, positions: Tensor) -> Tensor:
+    def _curvatures(self, points: Points) -> Tensor:
         """Absolute Laplacian of the distance by central differences, (n,). Source: Li et al., Neuralangelo, 2023, equation 8."""
         eps = self.config.curvature_eps
-        axes = torch.eye(3, device=positions.device)
-        offsets = eps * torch.cat([axes, -axes])
-        around = self.field.sdf((positions[:, None] + offsets).view(-1, 3)).view(-1, 6).sum(-1)
-        return ((around - 6.0 * self.field.sdf(positions)) / eps**2).abs()
+        axes = torch.eye(3, device=points.positions.device)
+        around = torch.zeros_like(points.positions[:, 0])
+        for offset in eps * torch.cat([axes, -axes]):
+            around = around + self.field.sdf(points._replace(positions=points.positions + offset))
+        return ((around - 6.0 * self.field.sdf(points)) / eps**2).abs()
 
     @torch.no_grad()
     def _render_picture(self, rays: Rays, samples: PackedSamples) -> tuple[Composited, Tensor]:
         """Rendered rays and their composited unit normals (n, 3); memory is bounded by the samples' own arrays."""
-        n, size = len(samples.t_starts), _POSITIONS_A_CALL[samples.t_starts.device.type]
-        parts = [self._evaluate(rays, samples, slice(i, i + size))[1:] for i in range(0, max(n, 1), size)]
+        n, size, level = len(samples.t_starts), points_a_call(samples.t_starts.device), self.scene.level
+        parts = []
+        for i in range(0, max(n, 1), size):
+            _, sigmas, rgbs, geometry = self._evaluate(rays, samples, slice(i, i + size), level)
+            parts.append((sigmas, rgbs, geometry.gradients))
         sigmas, rgbs, gradients = (torch.cat(values) for values in zip(*parts))
         packed = (samples.t_starts, samples.t_ends, samples.packed_info)
         early_stop_eps = float(self.viewer_early_stop.value)
@@ -245,7 +200,7 @@ class NeuSModel(VolumetricModel):
         return rendered, composite(sigmas, F.normalize(gradients, dim=-1), *packed, early_stop_eps=early_stop_eps).rgb
 
     def get_loss_dict(
-        self, outputs: dict[str, Tensor], batch: dict[str, Any], metrics_dict: dict[str, Tensor] | None = None
+        self, outputs: dict[str, Any], batch: dict[str, Any], metrics_dict: dict[str, Tensor] | None = None
     ) -> dict[str, Tensor]:
         """Mean absolute error of the colour, eikonal loss, and the optional ones."""
         background = outputs.get("background", self.picture_background)
@@ -258,6 +213,7 @@ class NeuSModel(VolumetricModel):
         if image.shape[-1] == 4 and self.config.mask_loss_mult > 0:
             opacity = outputs["accumulation"].clamp(1e-3, 1.0 - 1e-3)
             losses["mask_loss"] = self.config.mask_loss_mult * F.binary_cross_entropy(opacity, image[..., 3:])
+        losses |= outputs.get("losses", {})
         self.camera_optimizer.get_loss_dict(losses)
         return losses
 

@@ -9,11 +9,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.fields.base import RadianceField, RadianceFieldConfig
 from nerf_plugins.fields.nerf_mlp import NeRFMLPConfig
-from nerf_plugins.fields.radiance import RadianceFieldConfig
-from nerf_plugins.models.render import evaluate_field
-from nerf_plugins.ops import blend_background, composite, pack_sections
-from nerf_plugins.spaces import ContractedSpace, CubeSpace, Rays
+from nerf_plugins.ops import blend_background
+from nerf_plugins.rays import NOTHING, Rays
+from nerf_plugins.rendering import render_samples
+from nerf_plugins.samplers.spacing import even_edges, pack_edges, spread_in_disparity
+from nerf_plugins.spaces import ContractedSpace, CubeSpace
 
 
 @dataclass
@@ -43,7 +45,9 @@ class OutsideScene(nn.Module):
     def __init__(self, config: OutsideConfig, aabb: Float[Tensor, "2 3"]) -> None:
         super().__init__()
         self.config = config
-        self.field = config.field.setup()
+        self.field: RadianceField = config.field.setup()
+        if self.field.needs != NOTHING:
+            raise InputError(f"outside: a field that needs {', '.join(sorted(self.field.needs))} cannot be used here")
         half = 0.5 * (aabb[1] - aabb[0])
         self.space = ContractedSpace(torch.stack([-half, half]) / half.max())
 
@@ -61,14 +65,7 @@ class OutsideScene(nn.Module):
         nears, exits = cube.clip(rays)
         hits = exits > nears
         begin = torch.where(hits, exits, rays.nears)
-        n = self.config.n_samples
-        s = torch.linspace(0.0, 1.0, n + 1, device=begin.device).expand(len(begin), -1)
-        if stratified:
-            s = (s + (torch.rand_like(s) - 0.5) / n).clamp(0.0, 1.0)
-        near_inverse, far_inverse = 1.0 / (1.0 + begin), 1.0 / (1.0 + rays.fars.maximum(begin))
-        t = 1.0 / torch.lerp(near_inverse[:, None], far_inverse[:, None], s) - 1.0  # exact at both ends, however far
-        everything = torch.ones_like(t[:, 1:], dtype=torch.bool)
-        samples = pack_sections(t[:, :-1], t[:, 1:], everything, capacity=everything.numel())
-        sigmas, rgbs = evaluate_field(self.field, self.space, rays, samples)
-        seen = composite(sigmas, rgbs, samples.t_starts, samples.t_ends, samples.packed_info)
+        edges = even_edges(len(begin), self.config.n_samples, begin.device, stratified, ends=True)
+        t = spread_in_disparity(edges, begin, rays.fars.maximum(begin))
+        seen = render_samples(self.field, self.space, rays, pack_edges(t)).composited
         return blend_background(seen.rgb, seen.accumulation, background)

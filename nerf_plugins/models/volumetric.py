@@ -14,19 +14,22 @@ from nerfstudio.model_components import renderers
 from nerfstudio.models.base_model import Model, ModelConfig
 from nerfstudio.utils import colormaps
 from nerfstudio.utils.colors import get_color
+from nerfstudio.utils.rich_utils import CONSOLE
 from nerfstudio.viewer.viewer_elements import ViewerSlider
 from torch import Tensor
 from torch.nn import Parameter
 
 from nerf_plugins.errors import InputError
 from nerf_plugins.export.mesh import color_vertices, model_mesh
+from nerf_plugins.fields.base import Dataset, Field, Parts, join_groups
+from nerf_plugins.fields.growing import grow
 from nerf_plugins.implicit import ImplicitSurface
 from nerf_plugins.models.mesh_view import MeshView
 from nerf_plugins.models.metrics import image_metrics, psnr
 from nerf_plugins.ops import Composited, PackedSamples, blend_background
-from nerf_plugins.samplers.occupancy import OccupancySampler, OccupancySamplerConfig
-from nerf_plugins.samplers.ray_budget import RayBudget
-from nerf_plugins.spaces import BoxSpace, Rays
+from nerf_plugins.rays import Points, Rays
+from nerf_plugins.samplers.base import Sampler, SamplerConfig, Sampling
+from nerf_plugins.spaces import Space
 
 if TYPE_CHECKING:
     from trimesh import Trimesh
@@ -54,6 +57,10 @@ class VolumetricModelConfig(ModelConfig):
     eval_num_rays_per_chunk: int = 16384
     """Rays of a picture that are marched at once. The network sees bounded pieces of them, whatever this is."""
 
+    if TYPE_CHECKING:  # each model says which samplers and fields it takes
+        sampler: str = ""
+        field: Any = None
+
     def __post_init__(self) -> None:
         if not 0 <= self.near_plane < self.far_plane:
             raise InputError(f"near_plane must be >= 0 and below far_plane, got {self.near_plane} and {self.far_plane}")
@@ -77,14 +84,20 @@ class VolumetricModel(Model):
 
     config: VolumetricModelConfig
     picture_background: Tensor
-    ray_budget: RayBudget | None = None
-    """Set where the number of rays follows their samples."""
+    field: Field
+    sampler: Sampler
+    progress: float = 1.0
+    """How far the schedules of the fields are, in [0, 1]; see :meth:`progress_at`. Checkpoints hold it."""
+    last_step: int | None = None
+    """Steps of the whole training, where one is going on."""
 
     def populate_modules(self) -> None:
-        """Builds the space and what is behind the scene; a subclass adds its fields, sampler and viewer controls."""
+        """Builds space, field, sampler and what is behind the scene; a subclass adds what is its own."""
         super().populate_modules()
         metadata = self.kwargs.get("metadata") or {}
         self.space = self.make_space(metadata)
+        self.field = self.make_field()
+        self.sampler = self.sampler_config.setup(space=self.space, make_field=self.make_field)
         self.camera_optimizer = self.config.camera_optimizer.setup(num_cameras=self.num_train_data, device="cpu")
         self.register_buffer("picture_background", self._picture_background(metadata).clone(), persistent=False)
         # nerfstudio's tools expect a model to have one.
@@ -100,25 +113,33 @@ class VolumetricModel(Model):
         self.mesh_view = MeshView(self.colored_mesh)
 
     @property
-    def occupancy_sampler(self) -> OccupancySampler | None:
-        """The sampler whose grid is to be kept up to date, where there is one."""
-        return None
+    def sampler_config(self) -> SamplerConfig:
+        """The options of the sampler that ``config.sampler`` names."""
+        return getattr(self.config, self.config.sampler)
+
+    def make_field(self) -> Field:
+        """A field as the configuration describes it, with fresh parameters."""
+        metadata = self.kwargs.get("metadata") or {}
+        times = metadata.get("times")
+        times = None if times is None else torch.as_tensor(times, dtype=torch.float32)
+        return self.config.field.setup(dataset=Dataset(self.num_train_data, times, metadata))
 
     @abstractmethod
-    def make_space(self, metadata: dict[str, Any]) -> BoxSpace:
+    def make_space(self, metadata: dict[str, Any]) -> Space:
         """The space that rays are marched in.
 
         Args:
             metadata: of the training dataset.
         """
 
+    @property
     @abstractmethod
-    def grid_density(self, positions: Tensor) -> Tensor:
-        """Densities (n,) at positions (n, 3) in the space, for the grid."""
+    def scene(self) -> Any:
+        """What the sampler samples, as it is now."""
 
     @abstractmethod
-    def implicit_surface(self) -> ImplicitSurface:
-        """The surface that the model has learnt."""
+    def implicit_surface(self, time: float = 0.0) -> ImplicitSurface:
+        """The surface that the model has learnt; of a moving scene, that of a time in [0, 1]."""
 
     def colored_mesh(self, resolution: int) -> Trimesh:
         """The surface as it is now, in the scene's space; arguments and errors are those of `model_mesh`."""
@@ -132,42 +153,60 @@ class VolumetricModel(Model):
         alpha_color = metadata.get("alpha_color")
         return get_color("black") if alpha_color is None else torch.tensor(alpha_color)
 
-    def _make_ray_budget(self, config: OccupancySamplerConfig) -> RayBudget | None:
-        budget = config.samples_per_batch
-        return None if budget is None else RayBudget(budget, config.max_rays_per_batch)
-
     def get_training_callbacks(self, attributes: TrainingCallbackAttributes) -> list[TrainingCallback]:
-        """Before each step: updates the occupancy grid, and lets the number of rays follow the budget of samples."""
-        sampler = self.occupancy_sampler
-        if sampler is None:
-            return []
+        """Before each step: tells the fields how far training is, lets them grow and the sampler follow, and sets the number of rays."""
         datamanager = attributes.pipeline.datamanager if attributes.pipeline is not None else None
         pixel_sampler = getattr(datamanager, "train_pixel_sampler", None)
+        self.last_step = getattr(attributes.trainer, "last_step", None)
+        optimizers = attributes.optimizers.optimizers.values() if attributes.optimizers is not None else []
 
         def before_step(step: int) -> None:
-            sampler.update(step, self.grid_density)
-            if self.ray_budget is not None and pixel_sampler is not None:
-                pixel_sampler.set_num_rays_per_batch(self.ray_budget.rays(pixel_sampler.num_rays_per_batch))
+            self.set_progress(self.progress_at(step))
+            for line in grow(self, self.progress, optimizers):
+                CONSOLE.print(f"Step {step}: {line}")
+            self.sampler.before_step(step, self.scene)
+            if pixel_sampler is not None:
+                current = pixel_sampler.num_rays_per_batch
+                wanted = self.sampler.num_rays(current)
+                if wanted != current:
+                    pixel_sampler.set_num_rays_per_batch(wanted)
 
         return [
             TrainingCallback([TrainingCallbackLocation.BEFORE_TRAIN_ITERATION], before_step, update_every_num_iters=1)
         ]
 
+    def progress_at(self, step: int) -> float:
+        """How far the fields' schedules are at a step, in [0, 1]: the share of the training that is done."""
+        return min(step / self.last_step, 1.0) if self.last_step else 1.0
+
+    def set_progress(self, progress: float) -> None:
+        """Tells fields, also the sampler's, how far their schedules are."""
+        self.progress = progress
+        self.field.set_progress(progress)
+        self.sampler.set_progress(progress)
+
     def update_to_step(self, step: int) -> None:
         """Called when a checkpoint of this step is loaded."""
-        if self.occupancy_sampler is not None:
-            self.occupancy_sampler.set_step(step)
+        self.sampler.set_step(step)
 
     def get_param_groups(self) -> dict[str, list[Parameter]]:
-        """ "camera_opt" where poses are learnt; a subclass adds its groups."""
-        groups: dict[str, list[Parameter]] = {}
-        self.camera_optimizer.get_param_groups(groups)
-        return groups
+        """Those of field and sampler; "camera_opt" where poses are learnt."""
+        cameras: dict[str, list[Parameter]] = {}
+        self.camera_optimizer.get_param_groups(cameras)
+        return join_groups(self.field.param_groups(), self.sampler.param_groups(), cameras)
+
+    def parts(self) -> Parts:
+        """What ``--freeze`` can name: the fields' parts."""
+        return join_groups(self.field.parts(), self.sampler.parts())
 
     def _rays(self, ray_bundle: RayBundle) -> Rays:
+        needs = self.field.needs
         if self.training:
             self.camera_optimizer.apply_to_raybundle(ray_bundle)
-        return self.space.rays(ray_bundle, self.config.near_plane, self.config.far_plane)
+        else:
+            needs = needs - {"camera_indices"}  # a picture's camera is no training photo
+        rays = self.space.rays(ray_bundle, self.config.near_plane, self.config.far_plane)
+        return self.space.complete(rays, ray_bundle, needs)
 
     def _background(self, rays: Rays) -> Tensor:
         """(n, 3): random per ray in training, unless configured; the viewer's choice or the dataset's in pictures."""
@@ -183,12 +222,18 @@ class VolumetricModel(Model):
             "depth": self.space.distances(rays, rendered.depth)[:, None],
         }
 
-    def _training_outputs(self, background: Tensor, samples: PackedSamples) -> dict[str, Tensor]:
-        return {
+    def _training_outputs(
+        self, background: Tensor, sampling: Sampling, rendered: Composited, points: Points
+    ) -> dict[str, Any]:
+        """What only training sees: the background, the samples of a ray, and the losses of sampler and field."""
+        samples: PackedSamples = sampling.samples
+        outputs: dict[str, Any] = {
             "background": background,
-            "num_samples_per_ray": samples.packed_info[:, 1],
+            "n_samples": samples.packed_info[:, 1],
             "n_dropped_rays": samples.n_dropped_rays,
+            "losses": self.sampler.losses(sampling, rendered) | self.field.losses(points, rendered.weights),
         }
+        return outputs if sampling.n_looked_at is None else outputs | {"n_looked_at": sampling.n_looked_at}
 
     def _target(self, image: Tensor, background: Tensor) -> Tensor:
         """The image as seen over a background: RGBA is blended, RGB stays."""
@@ -199,14 +244,15 @@ class VolumetricModel(Model):
 
     @torch.no_grad()
     def get_metrics_dict(self, outputs: dict[str, Tensor], batch: dict[str, Any]) -> dict[str, Tensor]:
-        """PSNR of the batch; in training samples per ray, rays dropped, share of the grid that is occupied."""
+        """PSNR of the batch; in training samples per ray, places looked at for them, rays dropped, and what the sampler shows."""
         background = outputs.get("background", self.picture_background)
         metrics = {"psnr": psnr(outputs["rgb"], self._target(batch["image"], background))}
-        if "num_samples_per_ray" in outputs:
-            metrics["samples_per_ray"] = outputs["num_samples_per_ray"].float().mean()
+        if "n_samples" in outputs:
+            metrics["samples_per_ray"] = outputs["n_samples"].float().mean()
             metrics["dropped_rays"] = outputs["n_dropped_rays"].float()
-        if self.occupancy_sampler is not None:
-            metrics["occupied_fraction"] = self.occupancy_sampler.grid.fraction_occupied
+        if "n_looked_at" in outputs:
+            metrics["looked_at_per_ray"] = outputs["n_looked_at"].float().mean()
+        metrics |= self.sampler.metrics()
         self.camera_optimizer.get_metrics_dict(metrics)
         return metrics
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.fields.base import RadianceField
 from nerf_plugins.ops import PackedSamples, sample_pdf
-from nerf_plugins.spaces import BoxSpace, Rays
+from nerf_plugins.rays import Rays
+from nerf_plugins.rendering import render_samples, render_samples_in_rounds
+from nerf_plugins.samplers.base import MakeField, Sampler, SamplerConfig, Sampling
+from nerf_plugins.samplers.spacing import even_edges, pack_edges, quantiles, spread_evenly, spread_in_disparity
+from nerf_plugins.spaces import Space
 
 
 @dataclass
-class HierarchicalSamplerConfig:
+class HierarchicalSamplerConfig(SamplerConfig):
     """The paper's coarse and fine sampling."""
 
+    _target: type = field(default_factory=lambda: HierarchicalSampler, kw_only=True)
+    """target class to instantiate"""
     n_coarse: int = 64
     """Samples of the coarse pass."""
     n_fine: int = 128
@@ -29,51 +36,42 @@ class HierarchicalSamplerConfig:
             )
 
 
-class HierarchicalSampler(nn.Module):
-    """Stratified samples over the whole ray, then inverse transform samples of their weights joined with them."""
+class HierarchicalSampler(Sampler[RadianceField]):
+    """Stratified samples over the whole ray, rendered from a coarse field of its own, then inverse transform samples of their weights
+    joined with them. The coarse pass is called "coarse".
 
-    def __init__(self, config: HierarchicalSamplerConfig, space: BoxSpace) -> None:
-        super().__init__()
+    Source: Mildenhall et al., NeRF, 2020, section 5.2.
+    """
+
+    def __init__(self, config: HierarchicalSamplerConfig, space: Space, make_field: MakeField) -> None:
+        super().__init__(config, space, make_field)
         self.config = config
-        self.space = space
+        coarse = make_field()
+        assert isinstance(coarse, RadianceField)
+        self.field = coarse
+
+    def sample(self, rays: Rays, scene: RadianceField, stratified: bool) -> Sampling:
+        """The coarse intervals, cut at ``n_fine`` further places."""
+        samples = self.coarse(rays, stratified)
+        if stratified:
+            coarse = render_samples(self.field, self.space, rays, samples).composited
+        else:
+            coarse = render_samples_in_rounds(self.field, self.space, rays, samples, early_stop_eps=0.0)
+        n_looked_at = samples.packed_info[:, 1]
+        return Sampling(self.fine(samples, coarse.weights, stratified), n_looked_at, {"coarse": coarse})
 
     def coarse(self, rays: Rays, stratified: bool) -> PackedSamples:
         """``n_coarse`` intervals over the part of each ray that the space clips out; inner edges jittered when ``stratified``."""
-        n = self.config.n_coarse
         nears, fars = self.space.clip(rays)
-        s = torch.linspace(0.0, 1.0, n + 1, device=nears.device).expand(len(nears), -1)
-        if stratified:
-            jitter = (torch.rand_like(s) - 0.5) / n
-            jitter[:, [0, -1]] = 0.0
-            s = s + jitter
-        return pack_edges(self._spread(s, nears[:, None], fars[:, None]))
+        edges = even_edges(len(nears), self.config.n_coarse, nears.device, stratified)
+        spread = spread_evenly if self.space.spacing == "uniform" else spread_in_disparity
+        return pack_edges(spread(edges, nears, fars))
 
     def fine(self, samples: PackedSamples, weights: Float[Tensor, "n_samples"], stratified: bool) -> PackedSamples:
         """The coarse intervals cut at ``n_fine`` further places, drawn where the coarse weights are."""
-        n_rays, n = len(samples.packed_info), self.config.n_fine
-        offset = torch.rand(n_rays, n, device=weights.device) if stratified else 0.5
-        u = ((torch.arange(n, device=weights.device) + offset) / n).clamp(max=1 - 2**-24).expand(n_rays, n)
+        n_rays = len(samples.packed_info)
+        u = quantiles(n_rays, self.config.n_fine, weights.device, stratified)
         t = sample_pdf(samples.t_starts, samples.t_ends, weights.detach(), samples.packed_info, u)
         starts = samples.t_starts.view(n_rays, self.config.n_coarse)
         ends = samples.t_ends.view(n_rays, self.config.n_coarse)
         return pack_edges(torch.cat([starts, ends[:, -1:], t], dim=-1).sort(dim=-1).values)
-
-    def _spread(self, s: Tensor, nears: Tensor, fars: Tensor) -> Tensor:
-        """s in [0, 1] -> t in [near, far], evenly in t or (unbounded scenes) in 1 / (1 + t)."""
-        if self.space.spacing == "uniform":
-            return nears + s * (fars - nears)
-        near_inverse, far_inverse = 1 / (1 + nears), 1 / (1 + fars)
-        return 1 / (near_inverse + s * (far_inverse - near_inverse)) - 1
-
-
-def pack_edges(edges: Float[Tensor, "n_rays n_edges"]) -> PackedSamples:
-    """Ascending edges of each ray -> its intervals as packed samples."""
-    n_rays, n = edges.shape[0], edges.shape[1] - 1
-    starts = torch.arange(n_rays, dtype=torch.int32, device=edges.device) * n
-    return PackedSamples(
-        ray_indices=torch.arange(n_rays, dtype=torch.int32, device=edges.device).repeat_interleave(n),
-        t_starts=edges[:, :-1].reshape(-1),
-        t_ends=edges[:, 1:].reshape(-1),
-        packed_info=torch.stack([starts, torch.full_like(starts, n)], dim=-1),
-        n_dropped_rays=starts.new_zeros(()),
-    )

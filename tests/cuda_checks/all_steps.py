@@ -1,4 +1,4 @@
-"""Records steps of all methods on fake CUDA, in a process of its own: the methods must be imported as where there is a GPU.
+"""Records steps of all methods on fake CUDA, in a process of its own.
 
 python tests/cuda_checks/all_steps.py STEPS.json
 """
@@ -35,7 +35,9 @@ def steps_of(name: str, variant: str, options: list[str]) -> list[dict]:
         return [{"method": name, "variant": variant, "error": traceback.format_exc()}]
     rows = []
     for step, record in recorded:
-        operations = [[o.phase, o.name, o.flops, str(o.dtype).removeprefix("torch."), o.place] for o in record.operations]
+        operations = [
+            [o.phase, o.name, o.flops, str(o.dtype).removeprefix("torch."), o.place] for o in record.operations
+        ]
         row = {"method": name, "variant": variant, "step": step, "waits": record.waits, "operations": operations}
         rows.append(row)
     return rows
@@ -43,7 +45,6 @@ def steps_of(name: str, variant: str, options: list[str]) -> list[dict]:
 
 def main() -> None:
     """Writes the rows of all methods and variants."""
-    check_steps.choose_cuda_defaults()
     todo = {(name, variant): options for name in check_steps.our_methods() for variant, options in EVERY_METHOD.items()}
     rows = [row for (name, variant), options in (todo | FURTHER).items() for row in steps_of(name, variant, options)]
     Path(sys.argv[1]).write_text(json.dumps(rows), encoding="utf-8")

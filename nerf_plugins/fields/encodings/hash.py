@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -10,15 +10,19 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.fields.encodings.base import Encoding, EncodingConfig
+from nerf_plugins.fields.tinycudann import import_tinycudann
 from nerf_plugins.ops import HashLevels, hash_encode, hash_encode_backward, hash_levels
 
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 @dataclass
-class HashEncodingConfig:
+class HashEncodingConfig(EncodingConfig):
     """The multiresolution hash encoding."""
 
+    _target: type = field(default_factory=lambda: HashEncoding, kw_only=True)
+    """target class to instantiate"""
     n_levels: int = 16
     """Number of levels."""
     base_resolution: int = 16
@@ -29,6 +33,8 @@ class HashEncodingConfig:
     """Finer levels than fit into 2^this entries share them."""
     n_features: Literal[1, 2, 4, 8] = 2
     """Features of an entry."""
+    start_levels: int | None = None
+    """Levels that are active from the start; the others join one by one while the field's progress goes from 0 to 1. None: all."""
     interpolation: Literal["linear", "smoothstep"] = "linear"
     """smoothstep has a continuous gradient."""
     precision: Literal["fp32", "fp16", "bf16"] = "fp32"
@@ -40,6 +46,8 @@ class HashEncodingConfig:
     def __post_init__(self) -> None:
         if self.n_features not in (1, 2, 4, 8):
             raise InputError(f"hash encoding: n_features must be 1, 2, 4 or 8, got {self.n_features}")
+        if self.start_levels is not None and self.start_levels < 1:
+            raise InputError(f"hash encoding: start_levels must be >= 1, got {self.start_levels}")
         if self.precision not in _DTYPES:
             raise InputError(f"hash encoding: precision must be fp32, fp16 or bf16, got {self.precision!r}")
         if self.implementation == "tcnn" and self.precision != "fp32":
@@ -61,7 +69,7 @@ class HashEncodingConfig:
         return hash_levels(self.n_levels, self.base_resolution, self.max_resolution, self.log2_table_size)
 
 
-class HashEncoding(nn.Module):
+class HashEncoding(Encoding):
     """Features of positions in [-1, 1]^3, ``n_levels * n_features`` wide, from a learnt table (see :func:`ops.hash_encode`).
 
     Both implementations lay the table out alike, so a checkpoint of one serves the other.
@@ -86,22 +94,28 @@ class HashEncoding(nn.Module):
         """Number of features of a position."""
         return self.config.n_levels * self.config.n_features
 
-    def forward(self, positions: Float[Tensor, "n 3"], dtype: torch.dtype = torch.float32) -> Float[Tensor, "n width"]:
+    def set_progress(self, progress: float) -> None:
+        """From ``start_levels`` to all levels, evenly."""
+        n_levels, start = self.config.n_levels, self.config.start_levels
+        if start is not None and start < n_levels:
+            self.n_active_levels = start + int(progress * (n_levels - start))
+
+    def forward(self, x: Float[Tensor, "n 3"], dtype: torch.dtype = torch.float32) -> Float[Tensor, "n width"]:
         """Features in that dtype, the next layer's; differentiable in the table and the positions, twice.
 
         Whatever the table's precision, the features' gradient arrives in that dtype too: most of a mean loss's is too small for float16.
         """
         if self._tcnn is not None:
-            return self._tcnn(self._unit(positions), self.table, self.n_active_levels).to(dtype)
-        unit, options = self._unit(positions), self._options()
+            return self._tcnn(self._unit(x), self.table, self.n_active_levels).to(dtype)
+        unit, options = self._unit(x), self._options()
         return hash_encode(unit, self.table, self._levels(), features_dtype=dtype, **options)
 
-    def backward(self, positions: Float[Tensor, "n 3"], grad: Float[Tensor, "n width"]) -> Float[Tensor, "n 3"]:
+    def backward(self, x: Float[Tensor, "n 3"], grad: Float[Tensor, "n width"]) -> Float[Tensor, "n 3"]:
         """Gradient with respect to the positions, in float32, from that with respect to the features; itself differentiable."""
         grad = grad.float()
         if self._tcnn is not None:
-            return 0.5 * self._tcnn.backward(self._unit(positions), self.table, grad, self.n_active_levels)
-        return 0.5 * hash_encode_backward(self._unit(positions), self.table, grad, self._levels(), **self._options())
+            return 0.5 * self._tcnn.backward(self._unit(x), self.table, grad, self.n_active_levels)
+        return 0.5 * hash_encode_backward(self._unit(x), self.table, grad, self._levels(), **self._options())
 
     def _unit(self, positions: Tensor) -> Tensor:
         return 0.5 * positions + 0.5
@@ -122,12 +136,7 @@ class _TcnnGrid(nn.Module):
 
     def __init__(self, config: HashEncodingConfig, n_parameters: int) -> None:
         super().__init__()
-        try:
-            import tinycudann as tcnn  # type: ignore[import-not-found]
-        except (ImportError, OSError) as e:  # tinycudann raises OSError where it finds no CUDA device
-            raise InputError(
-                f"hash encoding: implementation is 'tcnn', but tinycudann cannot be imported ({e}): install it, or use 'warp'"
-            ) from e
+        tcnn = import_tinycudann("hash encoding: implementation", "warp")
         options = {
             "otype": "HashGrid",
             "n_levels": config.n_levels,

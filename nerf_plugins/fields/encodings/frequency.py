@@ -2,9 +2,54 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from nerf_plugins.errors import InputError
+from nerf_plugins.fields.encodings.base import Encoding, EncodingConfig
+
+
+@dataclass
+class FrequencyEncodingConfig(EncodingConfig):
+    """Positional encoding of points in space."""
+
+    _target: type = field(default_factory=lambda: FrequencyEncoding, kw_only=True)
+    """target class to instantiate"""
+    n_frequencies: int = 10
+    """Octaves: 3 + 6 times as many features."""
+    base_frequency: float = torch.pi
+    """Angular frequency of the first octave."""
+
+    def __post_init__(self) -> None:
+        if self.n_frequencies < 0 or not self.base_frequency > 0:
+            raise InputError(
+                f"positional encoding: n_frequencies must be >= 0 and base_frequency > 0, got {self.n_frequencies} "
+                f"and {self.base_frequency:g}"
+            )
+
+
+class FrequencyEncoding(Encoding):
+    """:func:`encode` as a module; it learns nothing."""
+
+    def __init__(self, config: FrequencyEncodingConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    @property
+    def width(self) -> int:
+        """``3 + 6 n_frequencies``."""
+        return 3 + 6 * self.config.n_frequencies
+
+    def forward(self, x: Float[Tensor, "n 3"], dtype: torch.dtype = torch.float32) -> Float[Tensor, "n width"]:
+        """Features of positions in [-1, 1]^3."""
+        return encode(x, self.config.n_frequencies, self.config.base_frequency).to(dtype)
+
+    def backward(self, x: Float[Tensor, "n 3"], grad: Float[Tensor, "n width"]) -> Float[Tensor, "n 3"]:
+        """:func:`encode_backward`."""
+        return encode_backward(x, grad, self.config.n_frequencies, self.config.base_frequency)
 
 
 def encode(

@@ -1,0 +1,25 @@
+"""Encodings of coordinates. ``ENCODINGS`` lists those that a field's config can name as its ``encoding``."""
+
+from nerf_plugins.fields.encodings.base import Encoding, EncodingConfig
+from nerf_plugins.fields.encodings.frequency import FrequencyEncoding, FrequencyEncodingConfig
+from nerf_plugins.fields.encodings.hash import HashEncoding, HashEncodingConfig
+from nerf_plugins.fields.encodings.spherical_harmonics import SphericalHarmonics, SphericalHarmonicsConfig
+
+ENCODINGS: dict[str, type[EncodingConfig]] = {
+    "frequency": FrequencyEncodingConfig,
+    "hash": HashEncodingConfig,
+    "spherical-harmonics": SphericalHarmonicsConfig,
+}
+"""By name; each is tested for what :class:`Encoding` promises."""
+
+__all__ = [
+    "ENCODINGS",
+    "Encoding",
+    "EncodingConfig",
+    "FrequencyEncoding",
+    "FrequencyEncodingConfig",
+    "HashEncoding",
+    "HashEncodingConfig",
+    "SphericalHarmonics",
+    "SphericalHarmonicsConfig",
+]

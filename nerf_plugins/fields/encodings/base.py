@@ -1,0 +1,44 @@
+"""What every encoding of coordinates offers, whatever is inside."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from nerfstudio.configs.base_config import InstantiateConfig
+from torch import Tensor, nn
+
+
+@dataclass
+class EncodingConfig(InstantiateConfig):
+    """An encoding of coordinates; ``setup()`` makes it."""
+
+
+class Encoding(nn.Module, ABC):
+    """Features of coordinates: what a field's layers see in their place."""
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """Number of features."""
+
+    @abstractmethod
+    def forward(self, x: Float[Tensor, "n d"], dtype: torch.dtype = torch.float32) -> Float[Tensor, "n width"]:
+        """Features of coordinates in [-1, 1], in the dtype that the next layer computes in; differentiable in x and the parameters."""
+
+    def backward(self, x: Float[Tensor, "n d"], grad: Float[Tensor, "n width"]) -> Float[Tensor, "n d"]:
+        """Gradient with respect to x, in float32, from that with respect to the features; itself differentiable, with or without
+        autograd switched on.
+
+        Signed distance fields need it. This one asks autograd; an encoding that can do better does.
+        """
+        keep = torch.is_grad_enabled()
+        with torch.enable_grad():
+            x = x if x.requires_grad else x.detach().requires_grad_()
+            (grad_x,) = torch.autograd.grad(self(x), x, grad.float(), create_graph=keep)
+        return grad_x
+
+    def set_progress(self, progress: float) -> None:
+        """Tells how far training is, in [0, 1]; encodings that go from coarse to fine follow it."""

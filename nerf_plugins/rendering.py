@@ -1,0 +1,71 @@
+"""Packed samples -> what the rays see: a radiance field evaluated, then composited."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from nerf_plugins.calls import call_size
+from nerf_plugins.ops import Composited, PackedSamples, composite
+from nerf_plugins.rays import Needs, Points, Rays
+from nerf_plugins.spaces import Space
+
+# In a picture a ray's samples are evaluated in rounds of this many, so that opaque rays stop.
+_SAMPLES_A_ROUND = 8
+
+
+class Radiance(Protocol):
+    """What is rendered: a radiance field, or something that calls one."""
+
+    @property
+    def needs(self) -> Needs:
+        """What it asks of points."""
+        ...
+
+    def __call__(self, points: Points) -> tuple[Tensor, Tensor]:
+        """Densities (n,) and colours (n, 3)."""
+        ...
+
+
+class Rendered(NamedTuple):
+    """What the rays see, and the points that it comes from."""
+
+    composited: Composited
+    points: Points
+
+
+def render_samples(
+    radiance: Radiance, space: Space, rays: Rays, samples: PackedSamples, early_stop_eps: float = 0.0
+) -> Rendered:
+    """Evaluates every sample and composites; differentiable in the field's parameters."""
+    points = space.points(rays, samples.ray_indices, samples.t_starts, samples.t_ends, radiance.needs)
+    sigmas, rgbs = radiance(points)
+    packed = (samples.t_starts, samples.t_ends, samples.packed_info)
+    return Rendered(composite(sigmas, rgbs, *packed, early_stop_eps=early_stop_eps), points)
+
+
+@torch.no_grad()
+def render_samples_in_rounds(
+    radiance: Radiance, space: Space, rays: Rays, samples: PackedSamples, early_stop_eps: float
+) -> Composited:
+    """The same values as :func:`render_samples`, for pictures: rays that have become opaque are evaluated no further, and memory is
+    bounded by the samples' own arrays.
+    """
+    sigmas = torch.zeros_like(samples.t_starts)
+    rgbs = sigmas.new_zeros(len(sigmas), 3)
+    ray_indices, starts = samples.ray_indices.long(), samples.packed_info[:, 0].long()
+    rank = torch.arange(len(sigmas), device=sigmas.device) - starts[ray_indices]
+    order = torch.argsort(rank // _SAMPLES_A_ROUND, stable=True)
+    sizes = torch.bincount(rank // _SAMPLES_A_ROUND).tolist()
+    optical_depth = torch.zeros_like(rays.nears)
+    opaque = -torch.log(torch.tensor(early_stop_eps)).item()
+    for members in order.split(sizes):
+        members = members[optical_depth[ray_indices[members]] <= opaque]
+        for part in members.split(call_size(sigmas.device)):
+            places = (samples.ray_indices[part], samples.t_starts[part], samples.t_ends[part])
+            sigmas[part], rgbs[part] = radiance(space.points(rays, *places, radiance.needs))
+        thickness = sigmas[members] * (samples.t_ends - samples.t_starts)[members]
+        optical_depth.index_add_(0, ray_indices[members], thickness)
+    return composite(sigmas, rgbs, samples.t_starts, samples.t_ends, samples.packed_info, early_stop_eps=early_stop_eps)

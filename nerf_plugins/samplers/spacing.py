@@ -1,0 +1,67 @@
+"""Edges and places on rays: evenly in t or in disparity, jittered or not."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nerf_plugins.ops import PackedSamples
+
+# The largest float32 below 1: a quantile of 1 would lie behind the last sample.
+BELOW_ONE = 1.0 - 2**-24
+
+
+def even_edges(
+    n_rays: int, n: int, device: torch.device, stratified: bool, ends: bool = False
+) -> Float[Tensor, "n_rays n_edges"]:
+    """The ``n + 1`` edges of n even shares of [0, 1].
+
+    Args:
+        n_rays: how many rays.
+        n: shares.
+        device: of the result.
+        stratified: move each inner edge by up to half a share.
+        ends: move the first and the last one too, within [0, 1].
+    """
+    s = torch.linspace(0.0, 1.0, n + 1, device=device).expand(n_rays, -1)
+    if not stratified:
+        return s
+    jitter = (torch.rand(n_rays, n + 1, device=device) - 0.5) / n
+    if ends:
+        return (s + jitter).clamp(0.0, 1.0)
+    return torch.cat([s[:, :1], s[:, 1:-1] + jitter[:, 1:-1], s[:, -1:]], dim=-1)
+
+
+def quantiles(n_rays: int, n: int, device: torch.device, stratified: bool) -> Float[Tensor, "n_rays n"]:
+    """Places in the n even shares of [0, 1): their middles, or anywhere in each when ``stratified``."""
+    offset = torch.rand(n_rays, n, device=device) if stratified else 0.5
+    return ((torch.arange(n, device=device) + offset) / n).clamp(max=BELOW_ONE).expand(n_rays, n)
+
+
+def spread_evenly(
+    s: Float[Tensor, "n_rays n"], nears: Float[Tensor, "n_rays"], fars: Float[Tensor, "n_rays"]
+) -> Float[Tensor, "n_rays n"]:
+    """s in [0, 1] -> t in [near, far], evenly in t."""
+    return nears[:, None] + s * (fars - nears)[:, None]
+
+
+def spread_in_disparity(
+    s: Float[Tensor, "n_rays n"], nears: Float[Tensor, "n_rays"], fars: Float[Tensor, "n_rays"]
+) -> Float[Tensor, "n_rays n"]:
+    """s in [0, 1] -> t in [near, far], evenly in 1 / (1 + t); exact at both ends, however far."""
+    return 1.0 / torch.lerp((1.0 / (1.0 + nears))[:, None], (1.0 / (1.0 + fars))[:, None], s) - 1.0
+
+
+def pack_edges(edges: Float[Tensor, "n_rays n_edges"]) -> PackedSamples:
+    """Ascending edges of each ray -> its intervals as packed samples."""
+    n_rays, n = edges.shape[0], edges.shape[1] - 1
+    starts = torch.arange(n_rays, dtype=torch.int32, device=edges.device) * n
+    return PackedSamples(
+        ray_indices=torch.arange(n_rays, dtype=torch.int32, device=edges.device).repeat_interleave(n),
+        t_starts=edges[:, :-1].reshape(-1),
+        t_ends=edges[:, 1:].reshape(-1),
+        packed_info=torch.stack([starts, torch.full_like(starts, n)], dim=-1),
+        n_dropped_rays=starts.new_zeros(()),
+        n_wanted=starts.new_full((), n_rays * n, dtype=torch.int64),
+    )

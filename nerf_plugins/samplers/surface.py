@@ -1,0 +1,160 @@
+"""The sampler of surfaces: march the occupancy grid, and draw samples around the surface that the steps find."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nerf_plugins.errors import InputError
+from nerf_plugins.fields.sdf import Surface
+from nerf_plugins.ops import PackedSamples, pack_sections, sample_pdf, sdf_optical_depths
+from nerf_plugins.rays import Rays
+from nerf_plugins.samplers.base import MakeField, Sampler, Sampling
+from nerf_plugins.samplers.grid_march import GridMarch, GridMarchConfig
+from nerf_plugins.samplers.ray_budget import RayBudget
+from nerf_plugins.samplers.sections import section_weights
+from nerf_plugins.samplers.spacing import BELOW_ONE, spread_evenly
+from nerf_plugins.spaces import Space
+
+SURFACE_MARCH_ROOM = 2
+"""On CUDA the march to the surface has room for this many times the samples of a batch; its steps see the distance only."""
+
+# Sharper than this over a step of the march, a surface would draw all samples of a ray into one step: what is wrong beside it would
+# never be seen, and a training that goes on loses the surface.
+_SHARPEST_OVER_STEP = 4.0
+# A section between two samples is never longer than this many steps of the march: what lies between may be unoccupied.
+_LONGEST_SECTION = 2.0
+
+
+@dataclass
+class SurfaceSamplerConfig(GridMarchConfig):
+    """Marching through an occupancy grid to the surface, and samples around it."""
+
+    _target: type = field(default_factory=lambda: SurfaceSampler, kw_only=True)
+    """target class to instantiate"""
+    n_samples: int = 16
+    """Samples of a ray that meets an occupied cell."""
+    max_inv_s: float | None = None
+    """Samples are spread as if the surface were no sharper than this. None: 4 over the length of a step of the march."""
+    explore: float = 0.1
+    """Share of the training rays without an occupied cell that are sampled evenly all the same, so that a missing part can form."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.n_samples < 2:
+            raise InputError(f"surface sampler: n_samples must be >= 2, got {self.n_samples}")
+        if self.max_inv_s is not None and not self.max_inv_s > 0:
+            raise InputError(f"surface sampler: max_inv_s must be > 0, got {self.max_inv_s}")
+        if not 0 <= self.explore <= 1:
+            raise InputError(f"surface sampler: explore must be in [0, 1], got {self.explore}")
+
+
+class SurfaceSampler(Sampler[Surface]):
+    """Marches the grid, evaluates the distance at its steps, and draws the samples of a ray by the opacity of the march's steps.
+
+    A ray that meets no occupied cell has no samples, but for a random few in training.
+    """
+
+    def __init__(self, config: SurfaceSamplerConfig, space: Space, make_field: MakeField) -> None:
+        super().__init__(config, space, make_field)
+        self.config = config
+        self.march = GridMarch(config, space)
+        self.budget = RayBudget(config.budget)
+
+    def before_step(self, step: int, scene: Surface) -> None:
+        """Visits some cells of the grid; see :class:`OccupancyGrid`."""
+        self.march.update(step, lambda positions: self.density(positions, scene))
+
+    def density(self, positions: Float[Tensor, "n 3"], scene: Surface) -> Float[Tensor, "n"]:
+        r"""The density that NeuS gives to a ray that meets the surface head on, :math:`s (1 - \Phi_s(f))`, at the point of a cell
+        nearest to the surface; falling off to both sides, so that the inside of objects is pruned too.
+
+        Args:
+            positions: anywhere in the cells.
+            scene: the surface. A field that needs a time is asked at random ones.
+        """
+        grid = self.march.grid
+        times = torch.rand_like(positions[:, 0]) if "times" in scene.field.needs else None
+        points = self.space.points_at(positions, scene.field.needs, times=times, scale=self.march.cell_scale)
+        reach = 0.5 * ((grid.aabb[1] - grid.aabb[0]) / grid.config.resolution).norm()
+        distances = (scene.sdf(points).abs() - reach).clamp(min=0.0)
+        return scene.inv_s * torch.sigmoid(-scene.inv_s * distances)
+
+    def set_step(self, step: int) -> None:
+        """The march is coarse until the grid has formed."""
+        self.march.set_step(step)
+
+    def num_rays(self, current: int) -> int:
+        """As many as fit into the budget."""
+        return self.budget.rays(current)
+
+    def metrics(self) -> dict[str, Tensor]:
+        """``occupied_fraction``."""
+        return {"occupied_fraction": self.march.grid.fraction_occupied}
+
+    @torch.no_grad()
+    def sample(self, rays: Rays, scene: Surface, stratified: bool) -> Sampling:
+        """Sections of each ray, at whose middles the field is to be evaluated.
+
+        Args:
+            rays: rays of the space.
+            scene: the surface.
+            stratified: draw at random places of even shares of the opacity (training); a fixed buffer on CUDA.
+        """
+        steps = self._march(rays, scene, stratified)
+        n_steps = steps.packed_info[:, 1]
+        t_starts, t_ends = self._sections(rays, steps, scene, stratified)
+        meets = n_steps[:, None] > 0
+        if stratified and self.config.explore > 0:
+            explores = ~meets & (torch.rand_like(t_starts[:, :1]) < self.config.explore)
+            even = spread_evenly(self._quantiles(len(t_starts), t_starts.device, stratified), *self.space.clip(rays))
+            t_starts, t_ends = torch.where(explores, even[:, :-1], t_starts), torch.where(explores, even[:, 1:], t_ends)
+            meets = meets | explores
+        capacity = self.config.budget.room if stratified and t_starts.is_cuda else None
+        samples = pack_sections(t_starts, t_ends, meets & (t_ends > t_starts), capacity=capacity)
+        samples = samples._replace(n_dropped_rays=samples.n_dropped_rays + steps.n_dropped_rays)
+        if stratified:
+            self.budget.observe(len(rays.origins), samples.n_wanted, steps.n_wanted // SURFACE_MARCH_ROOM)
+        return Sampling(samples, n_looked_at=n_steps)
+
+    def _march(self, rays: Rays, scene: Surface, stratified: bool) -> PackedSamples:
+        if stratified:
+            return self.march.march(rays, room=SURFACE_MARCH_ROOM)
+        # The grid holds what is near distance 0; another level's surface may be anywhere.
+        return self.march.march_for_render(rays, opacity_threshold=None if scene.level == 0.0 else 0.0)
+
+    def _sections(self, rays: Rays, steps: PackedSamples, scene: Surface, stratified: bool) -> tuple[Tensor, Tensor]:
+        """Starts and ends, (n_rays, n_samples), of the sections between the quantiles of the steps' opacity."""
+        sharpest = self.config.max_inv_s or _SHARPEST_OVER_STEP / self.march.step_size
+        depths = self._optical_depths(rays, steps, scene, scene.inv_s.clamp(max=sharpest))
+        u = self._quantiles(len(rays.origins), depths.device, stratified)
+        t = sample_pdf(steps.t_starts, steps.t_ends, section_weights(steps, depths), steps.packed_info, u)
+        # Sections end where the march may have left the occupied cells; the first one begins there.
+        longest = _LONGEST_SECTION * self.march.step_size * self.march.coarseness
+        t_starts, t_ends = t[:, :-1].clone(), torch.minimum(t[:, 1:], t[:, :-1] + longest)
+        t_starts[:, 0] = torch.maximum(t[:, 0], t[:, 1] - longest)
+        t_ends[:, 0] = t[:, 1]
+        return t_starts, t_ends
+
+    def _quantiles(self, n_rays: int, device: torch.device, stratified: bool) -> Tensor:
+        """(n_rays, n + 1) ascending from 0 to 1: without the tails some light would leak through every surface."""
+        n = self.config.n_samples
+        jitter = torch.rand(n_rays, n + 1, device=device) - 0.5 if stratified else 0.0
+        u = ((torch.arange(n + 1, device=device) + jitter) / n).expand(n_rays, -1).clone()
+        u[:, 0], u[:, -1] = 0.0, 1.0
+        return u.clamp(0.0, BELOW_ONE)
+
+    def _optical_depths(self, rays: Rays, steps: PackedSamples, scene: Surface, inv_s: Tensor) -> Tensor:
+        """Of the march's steps; the slope at a step is the steeper fall towards its two neighbours."""
+        t = 0.5 * (steps.t_starts + steps.t_ends)
+        sdf = scene.sdf(self.space.points(rays, steps.ray_indices, t, t, scene.field.needs))
+        same_ray = steps.ray_indices[1:] == steps.ray_indices[:-1]
+        slopes = (sdf[1:] - sdf[:-1]) / (t[1:] - t[:-1]).clamp(min=1e-6)
+        # A step alone on its ray is taken to meet the surface head on.
+        slopes = torch.where(same_ray, slopes, -1.0).clamp(-1.0, 0.0)
+        end = slopes.new_full((1,), -1.0)
+        after, before = torch.cat([slopes, end]), torch.cat([end, slopes])
+        return sdf_optical_depths(sdf, torch.minimum(before, after)[: len(sdf)], steps.t_ends - steps.t_starts, inv_s)

@@ -1,0 +1,54 @@
+"""World space, bounded by the scene box: synthetic scenes, objects with masks."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from nerfstudio.cameras.rays import RayBundle
+from torch import Tensor
+
+from nerf_plugins.rays import Rays
+from nerf_plugins.spaces.base import Space
+from nerf_plugins.spaces.bounds import box_span, flat_bounds
+
+
+class BoxSpace(Space):
+    """World space, bounded by the scene box.
+
+    Args:
+        aabb: (min, max) corner of the box, (2, 3).
+    """
+
+    def rays(self, ray_bundle: RayBundle, near_plane: float, far_plane: float) -> Rays:
+        """The bundle's rays in this space, from near to far plane (world distances)."""
+        nears, fars = flat_bounds(ray_bundle, near_plane, far_plane)
+        viewdirs = ray_bundle.directions
+        return Rays(
+            ray_bundle.origins, viewdirs, nears, fars, viewdirs, torch.ones_like(nears), torch.zeros_like(nears)
+        )
+
+    def field_positions(self, positions: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3"]:
+        """Positions of this space -> [-1, 1]^3 for the field: the box's corners go to the cube's."""
+        return (positions - 0.5 * (self.aabb[0] + self.aabb[1])) / self._half
+
+    def clip(self, rays: Rays) -> tuple[Float[Tensor, "n_rays"], Float[Tensor, "n_rays"]]:
+        """Near and far of the part of each ray that is in the box; near = far where none is."""
+        enter, leave = box_span(rays.origins, rays.directions, self.aabb)
+        nears, fars = torch.maximum(enter, rays.nears), torch.minimum(leave, rays.fars)
+        return nears, torch.maximum(nears, fars)
+
+    def distances(self, rays: Rays, t: Float[Tensor, "n_rays"]) -> Float[Tensor, "n_rays"]:
+        """``t`` -> world distance from the camera."""
+        return t
+
+    def push_forward(self, positions: Float[Tensor, "n 3"], vectors: Float[Tensor, "n k 3"]) -> Float[Tensor, "n k 3"]:
+        """Vectors in the field's space: divided by half the box."""
+        return vectors / self._half
+
+    def field_scale(self, positions: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+        """One over half the box's side, as the geometric mean over its sides."""
+        return self._half.prod().pow(-1 / 3).expand(len(positions))
+
+    @property
+    def _half(self) -> Tensor:
+        return 0.5 * (self.aabb[1] - self.aabb[0])
