@@ -134,6 +134,8 @@ def run_steps(trainer: Any, steps: Sequence[int], n_rays: int) -> Iterator[tuple
             record.phase = "rest"
             trainer.train_iteration(step)
             _run_callbacks(trainer, step, TrainingCallbackLocation.AFTER_TRAIN_ITERATION)
+            parameters = pipeline.model.named_parameters()
+            record.without_gradient = [name for name, p in parameters if p.requires_grad and p.grad is None]
             yield step, replace(record)
 
 
@@ -184,6 +186,7 @@ def describe(name: str, step: int, record: Record, n_places: int) -> list[str]:
         f"  {gigabytes:.2f} GB in and out, {teraflops:.3f} TFLOP of products; {device.name}: {1e3 * on_device:.1f} ms on the device,"
         f" {1e3 * on_host:.1f} ms on the host",
         *(f"  the host waits {n} times: {what}" for what, n in record.waits.items()),
+        *(f"  no gradient: {name}" for name in record.without_gradient),
     ]
     places = Counter(f"{operation.phase}: {operation.name}, {operation.place}" for operation in operations)
     return lines + [f"  {n:4d} {place}" for place, n in places.most_common(n_places)]

@@ -63,6 +63,8 @@ class Record:
     operations: list[Operation] = field(default_factory=list)
     waits: Counter[str] = field(default_factory=Counter)
     """What made the host wait for the device, with its place -> how often."""
+    without_gradient: list[str] = field(default_factory=list)
+    """Names of parameters to be learnt that got none."""
     phase: str = "callbacks"
     """What the next operations belong to."""
 

@@ -124,7 +124,7 @@ def allot(counts: Tensor, capacity: int | None) -> tuple[Tensor, int, Tensor, Te
         capacity: length of the buffers; None for as long as the samples there are (one host sync on CUDA).
 
     Returns:
-        packed_info (n_rays, 2), the length of the buffers, how many rays found no room (such a ray's count is 0), and the sum of the counts.
+        packed_info (n_rays, 2), the length of the buffers, how many rays found no room (such a ray's count is 0), and the counts' sum.
     """
     ends = torch.cumsum(counts, 0)  # int64
     starts = ends - counts

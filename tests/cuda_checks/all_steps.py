@@ -38,8 +38,9 @@ def steps_of(name: str, variant: str, options: list[str]) -> list[dict]:
         operations = [
             [o.phase, o.name, o.flops, str(o.dtype).removeprefix("torch."), o.place] for o in record.operations
         ]
-        row = {"method": name, "variant": variant, "step": step, "waits": record.waits, "operations": operations}
-        rows.append(row)
+        waits, unused = record.waits, record.without_gradient
+        row = {"method": name, "variant": variant, "step": step, "waits": waits, "unused": unused}
+        rows.append(row | {"operations": operations})
     return rows
 
 
