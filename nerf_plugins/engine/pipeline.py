@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from nerf_plugins.data.crop import make_crop_box
 from nerf_plugins.data.datamanager import NerfDataManager, NerfDataManagerConfig
 from nerf_plugins.engine.cost import TrainingCost
+from nerf_plugins.engine.driver import check_driver
 from nerf_plugins.engine.finetuning import differing_worlds, fit_to_images, per_image_keys
 from nerf_plugins.engine.memory import keep_freed_memory
 from nerf_plugins.engine.model_state import FORMAT, PREFIX, check_model_state, split_state
@@ -62,6 +63,8 @@ class NerfPipeline(VanillaPipeline):
             torch.cuda.set_device(device)
         with one_line_errors():
             self._check_data_path(config)
+            if (said := check_driver(device)) is not None:
+                CONSOLE.print(said)
             super().__init__(config, str(device), *args, **kwargs)
             self.cost = TrainingCost(device)
             if isinstance(self._model, DistributedDataParallel):

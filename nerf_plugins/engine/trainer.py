@@ -147,6 +147,12 @@ class NerfTrainer(Trainer):
     _following: dict[str, TrainingLengthSchedulerConfig]
     """By parameter group, schedules that end with the training."""
 
+    def __init__(self, config: PluginTrainerConfig, local_rank: int = 0, world_size: int = 1) -> None:
+        if config.mixed_precision:
+            CONSOLE.print("Mixed precision is up to the fields (field.precision): torch's autocast stays off.")
+            config = replace(config, mixed_precision=False)
+        super().__init__(config, local_rank, world_size)
+
     @property
     def last_step(self) -> int:
         """Steps of the model's whole training: those before a checkpoint, and those that follow."""

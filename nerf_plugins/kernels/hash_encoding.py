@@ -18,6 +18,10 @@ import warp as wp
 
 wp.set_module_options({"enable_backward": False})
 
+# Where a thread has one sample and adds atomically. There, samples without a gradient are passed over: the padding of a fixed buffer is
+# all at one position, and its threads would queue up to add zeros to the same entries.
+_ON_CUDA = "defined(__CUDA_ARCH__)"
+
 # What every loop over samples start .. end - 1 of level ``index`` needs.
 _LEVEL = """
     const float scale = scales.data[index];
@@ -250,13 +254,28 @@ def _gather(n_features: int, table_dtype: Any, features_dtype: Any, weight: str)
     return gather
 
 
+def _pass_over(sample: str, along: bool) -> str:
+    """On CUDA goes on to the next sample where a sample's features have no gradient, or what is taken along a direction has none: all it
+    would add are zeros.
+    """
+    has_direction = f"along[3 * {sample}] != 0.0f || along[3 * {sample} + 1] != 0.0f || along[3 * {sample} + 2] != 0.0f"
+    return f"""
+            #if {_ON_CUDA}
+            bool has_gradient = false;
+            #pragma unroll
+            for (int f = 0; f < F; ++f) has_gradient |= grad[(size_t)f * n_samples + {sample}] != 0.0f;
+            if (!has_gradient || !({has_direction if along else "true"})) continue;
+            #endif
+    """
+
+
 @lru_cache
 def _scatter(n_features: int, weight: str) -> Any:
     vec = wp.types.vector(length=n_features, dtype=wp.float32)
     # In blocks: their corners and weights several samples at once, then the additions one by one, since entries may coincide.
     code = f"""{_LEVEL}
     constexpr int F = {n_features};
-    #ifdef __CUDA_ARCH__
+    #if {_ON_CUDA}
     constexpr int BLOCK = 1;
     #else
     constexpr int BLOCK = 64;
@@ -267,6 +286,7 @@ def _scatter(n_features: int, weight: str) -> Any:
     float weights[BLOCK][8];
     const auto run = [&](auto entry) {{
         for (int first = start; first < end; first += BLOCK) {{
+            {_pass_over("first", weight is _SLOPE_WEIGHT)}
             const int n = end - first < BLOCK ? end - first : BLOCK;
             #pragma clang loop vectorize(assume_safety)
             for (int k = 0; k < n; ++k) {{
@@ -355,6 +375,7 @@ def _to_positions(n_features: int, table_dtype: Any, derivative: str) -> Any:
     const auto run = [&](auto entry) {{
         #pragma clang loop vectorize(assume_safety)
         for (int i = start; i < end; ++i) {{
+            {_pass_over("i", derivative is _HESSIAN_ALONG)}
             {_SAMPLE}
             float v[8] = {{}};
             #pragma unroll

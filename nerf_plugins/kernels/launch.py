@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -17,6 +19,7 @@ _MIN_ITEMS_A_PIECE = 256
 _PIECES_A_THREAD = 4
 
 _loaded: set[wp.Kernel] = set()
+_of_thread = threading.local()
 
 
 @lru_cache(maxsize=1)
@@ -24,15 +27,19 @@ def _pool(n_threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(n_threads, thread_name_prefix="nerf-plugins-kernel")
 
 
-def _argument(value: Any) -> Any:
-    """Tensors become Warp array descriptors that share their memory; a float ``(n, 3)`` tensor an array of ``vec3``, a pair (tensor,
-    dtype) an array of that dtype.
+@lru_cache
+def _stream(device: torch.device, handle: int) -> wp.Stream:
+    """Warp's name for one of torch's streams."""
+    return wp.Stream(wp.device_from_torch(device), cuda_stream=handle)
+
+
+def _describe(value: Tensor | tuple[Tensor, Any]) -> Any:
+    """Warp's descriptor of an array that shares a tensor's memory; of ``vec3`` for a float ``(n, 3)`` tensor, for a pair (tensor, dtype)
+    of that dtype.
     """
     dtype = None
     if isinstance(value, tuple):
         value, dtype = value
-    if not isinstance(value, Tensor):
-        return value
     if dtype is not None:
         pass
     elif value.dtype == torch.float32 and value.ndim == 2 and value.shape[1] == 3:
@@ -42,6 +49,55 @@ def _argument(value: Any) -> Any:
     elif value.dtype == torch.bool:
         value = value.view(torch.uint8)
     return wp.from_torch(value.detach(), dtype=dtype, requires_grad=False, return_ctype=True)
+
+
+class _RecordedLaunch:
+    """A launch of a kernel that is repeated with other arguments of the same types.
+
+    Warp takes some 40 microseconds to check and pack the arguments of a launch, and eight to describe a tensor; a repeated launch keeps the
+    descriptors and changes what they say.
+    """
+
+    def __init__(self, kernel: wp.Kernel, n_items: int, arguments: Sequence[Any], device: Any) -> None:
+        packed = [_describe(value) if isinstance(value, (Tensor, tuple)) else value for value in arguments]
+        self.command = wp.launch(kernel, dim=n_items, inputs=packed, device=device, record_cmd=True)
+        for descriptor in packed:
+            if hasattr(descriptor, "_ref"):
+                descriptor._ref = None  # Warp's hold on the tensor; who launches holds it
+        self.descriptors = packed
+        self.shapes: list[Any] = [None] * len(packed)
+
+    def run(self, n_items: int, arguments: Sequence[Any], stream: wp.Stream | None) -> None:
+        """Launches it for ``n_items`` threads."""
+        for i, value in enumerate(arguments):
+            if isinstance(value, (Tensor, tuple)):
+                self._point_at(i, value)
+            else:
+                self.command.set_param_at_index_from_ctype(i, value)
+        self.command.set_dim(n_items)
+        self.command.launch(stream)
+
+    def _point_at(self, i: int, value: Tensor | tuple[Tensor, Any]) -> None:
+        tensor = value[0] if isinstance(value, tuple) else value
+        descriptor = self.descriptors[i]
+        if tensor.shape != self.shapes[i]:
+            if descriptor.ndim == 1:
+                descriptor.shape[0] = tensor.shape[0]
+            else:
+                ctypes.pointer(descriptor)[0] = _describe(value)
+            self.shapes[i] = tensor.shape
+        descriptor.data = tensor.data_ptr()
+
+
+def _run(
+    kernel: wp.Kernel, n_items: int, arguments: Sequence[Any], device: Any, stream: wp.Stream | None = None
+) -> None:
+    """Launches a kernel; each thread of the process repeats launches of its own."""
+    recorded: dict[Any, _RecordedLaunch] = _of_thread.__dict__.setdefault("recorded", {})
+    key = (kernel, device)
+    if key not in recorded:
+        recorded[key] = _RecordedLaunch(kernel, n_items, arguments, device)
+    recorded[key].run(n_items, arguments, stream)
 
 
 def launch(kernel: Any, n_items: int, inputs: Sequence[Any], device: torch.device, n_pieces: int | None = None) -> None:
@@ -57,22 +113,21 @@ def launch(kernel: Any, n_items: int, inputs: Sequence[Any], device: torch.devic
     """
     if n_items == 0:
         return
-    arguments = [_argument(value) for value in inputs]
     if device.type == "cuda":
-        stream = wp.stream_from_torch(torch.cuda.current_stream(device))
-        wp.launch(kernel, dim=n_items, inputs=[0, *arguments], stream=stream)
+        stream = _stream(device, torch.cuda.current_stream(device).cuda_stream)
+        _run(kernel, n_items, [0, *inputs], stream.device, stream)
         return
     n_threads = torch.get_num_threads()
     if n_pieces is None:
         n_pieces = min(n_threads * _PIECES_A_THREAD, n_items // _MIN_ITEMS_A_PIECE)
     if n_pieces < 2 or n_threads < 2:
-        wp.launch(kernel, dim=n_items, inputs=[0, *arguments], device="cpu")
+        _run(kernel, n_items, [0, *inputs], "cpu")
         return
     edges = [n_items * i // n_pieces for i in range(n_pieces + 1)]
 
     def run(piece: int) -> None:
         first, last = edges[piece], edges[piece + 1]
-        wp.launch(kernel, dim=last - first, inputs=[first, *arguments], device="cpu")
+        _run(kernel, last - first, [first, *inputs], "cpu")
 
     first_piece = 0
     if kernel not in _loaded:  # compile and load the module before several threads ask for it

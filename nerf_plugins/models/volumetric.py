@@ -24,6 +24,7 @@ from nerf_plugins.export.implicit import ImplicitSurface
 from nerf_plugins.export.mesh import color_vertices, model_mesh
 from nerf_plugins.fields.base import Dataset, Field, Parts, join_groups
 from nerf_plugins.fields.growing import grow
+from nerf_plugins.models.camera_poses import CameraPosesConfig
 from nerf_plugins.models.mesh_view import MeshView
 from nerf_plugins.models.metrics import image_metrics, psnr
 from nerf_plugins.ops import Composited, PackedSamples, blend_background
@@ -48,7 +49,7 @@ class VolumetricModelConfig(ModelConfig):
     auto and random: another colour for each training ray; pictures have the dataparser's alpha colour, or black."""
     early_stop_eps: float = 1e-4
     """Samples behind which less than this much light passes are left out of pictures; 0 for none."""
-    camera_optimizer: CameraOptimizerConfig = field(default_factory=lambda: CameraOptimizerConfig(mode="off"))
+    camera_optimizer: CameraOptimizerConfig = field(default_factory=CameraPosesConfig)
     """Learn an adjustment of each training camera's pose too."""
     enable_collider: bool = False
     """Not used: near and far come from the planes above, the scene box and the viewer's crop."""
@@ -91,6 +92,12 @@ class VolumetricModel(Model):
     last_step: int | None = None
     """Steps of the whole training, where one is going on."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # nerfstudio's marker of the device has no gradient, and on several GPUs one parameter without is read back from the device in each
+        # backward pass.
+        self.device_indicator_param.requires_grad_(False)
+
     def populate_modules(self) -> None:
         """Builds space, field, sampler and what is behind the scene; a subclass adds what is its own."""
         super().populate_modules()
@@ -111,6 +118,11 @@ class VolumetricModel(Model):
             hint="Light below which a ray is cut off",
         )
         self.mesh_view = MeshView(self.colored_mesh)
+
+    def forward(self, ray_bundle: RayBundle) -> dict[str, Any]:
+        """nerfstudio's; never under autocast: fields say which of their layers are bf16, and distances stay float32."""
+        with torch.autocast(self.device.type, enabled=False):
+            return super().forward(ray_bundle)
 
     @property
     def sampler_config(self) -> SamplerConfig:

@@ -117,12 +117,12 @@ def march_grid(
     rays = [origins, directions, nears, fars, jitter, occupancy, blocks, aabb, step_size, cone_angle, max_step_size]
     counts = torch.zeros(n_rays, dtype=torch.int32, device=device)
     launch(kernels.count_samples, n_rays, [*rays, limit, counts], device)
-    packed_info, n_samples, n_dropped_rays = allot(counts, capacity)
+    packed_info, n_samples, n_dropped_rays, n_wanted = allot(counts, capacity)
     ray_indices = torch.zeros(n_samples, dtype=torch.int32, device=device)
     t_starts = torch.zeros(n_samples, dtype=torch.float32, device=device)
     t_ends = torch.zeros(n_samples, dtype=torch.float32, device=device)
     launch(kernels.write_samples, n_rays, [*rays, packed_info, ray_indices, t_starts, t_ends], device)
-    return PackedSamples(ray_indices, t_starts, t_ends, packed_info, n_dropped_rays)
+    return PackedSamples(ray_indices, t_starts, t_ends, packed_info, n_dropped_rays, n_wanted)
 
 
 # Blocks of 32 cells a side; larger ones would be rare.

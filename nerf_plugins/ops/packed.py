@@ -27,6 +27,8 @@ class PackedSamples(NamedTuple):
     """(start, count) of each ray's samples, int32. No ray refers to padding."""
     n_dropped_rays: Int[Tensor, ""]
     """Rays that had samples but no room in the buffer, int32, on the device."""
+    n_wanted: Int[Tensor, ""]
+    """Samples that all rays together have, those of dropped rays too, int64, on the device."""
 
 
 @torch.no_grad()
@@ -69,7 +71,7 @@ def pack_sections(
     keep = require_tensor("keep", keep, torch.bool, tuple(t_starts.shape))
     device = require_same_device(t_starts=t_starts, t_ends=t_ends, keep=keep)
     capacity = None if capacity is None else require_count("capacity", capacity, 0)
-    packed_info, n_samples, n_dropped_rays = allot(keep.sum(-1, dtype=torch.int32), capacity)
+    packed_info, n_samples, n_dropped_rays, n_wanted = allot(keep.sum(-1, dtype=torch.int32), capacity)
     # Where each section goes; what is not kept goes to one slot past the end, which is cut off.
     slots = packed_info[:, :1] + torch.cumsum(keep, -1, dtype=torch.int32) - 1
     slots = torch.where(keep & (packed_info[:, 1:] > 0), slots, n_samples).long().view(-1)
@@ -78,7 +80,7 @@ def pack_sections(
     def scatter(values: Tensor) -> Tensor:
         return values.new_zeros(n_samples + 1).index_copy_(0, slots, values.reshape(-1))[:n_samples]
 
-    return PackedSamples(scatter(rays), scatter(t_starts), scatter(t_ends), packed_info, n_dropped_rays)
+    return PackedSamples(scatter(rays), scatter(t_starts), scatter(t_ends), packed_info, n_dropped_rays, n_wanted)
 
 
 @torch.no_grad()
@@ -113,7 +115,7 @@ def select_samples(
     starts, counts = samples.packed_info.unbind(-1)
     before = F.pad(torch.cumsum(keep, 0, dtype=torch.int32), (1, 0))  # kept ones before each sample
     kept_before = before[starts.long()]
-    packed_info, n_samples, n_dropped_rays = allot(before[(starts + counts).long()] - kept_before, capacity)
+    packed_info, n_samples, n_dropped_rays, n_wanted = allot(before[(starts + counts).long()] - kept_before, capacity)
     ray_indices = samples.ray_indices.long()
     # What is not kept goes to one slot past the end, which is cut off.
     slots = (packed_info[:, 0] - kept_before)[ray_indices] + before[:-1]
@@ -128,10 +130,11 @@ def select_samples(
         scatter(samples.t_ends),
         packed_info,
         samples.n_dropped_rays + n_dropped_rays,
+        n_wanted,
     )
 
 
-def allot(counts: Tensor, capacity: int | None) -> tuple[Tensor, int, Tensor]:
+def allot(counts: Tensor, capacity: int | None) -> tuple[Tensor, int, Tensor, Tensor]:
     """Gives each ray its slots.
 
     Args:
@@ -139,12 +142,13 @@ def allot(counts: Tensor, capacity: int | None) -> tuple[Tensor, int, Tensor]:
         capacity: length of the buffers; None for as long as the samples there are (one host sync on CUDA).
 
     Returns:
-        packed_info (n_rays, 2), the length of the buffers, and how many rays found no room; such a ray's count is 0.
+        packed_info (n_rays, 2), the length of the buffers, how many rays found no room (such a ray's count is 0), and the counts' sum.
     """
     ends = torch.cumsum(counts, 0)  # int64
     starts = ends - counts
+    n_wanted = ends[-1] if len(ends) else ends.new_zeros(())
     if capacity is None:
-        n_samples = int(ends[-1]) if len(ends) else 0
+        n_samples = int(n_wanted)
         if n_samples > INT32_MAX:
             raise ValueError(
                 f"{n_samples} samples are more than {INT32_MAX}: take fewer rays, or larger steps (step_size)"
@@ -156,4 +160,4 @@ def allot(counts: Tensor, capacity: int | None) -> tuple[Tensor, int, Tensor]:
         n_dropped_rays = dropped.sum(dtype=torch.int32)
         counts = counts.masked_fill(dropped, 0)
         starts = starts.clamp(max=capacity)
-    return torch.stack([starts.int(), counts], dim=-1), n_samples, n_dropped_rays
+    return torch.stack([starts.int(), counts], dim=-1), n_samples, n_dropped_rays, n_wanted

@@ -68,6 +68,10 @@ class GridMarch(nn.Module):
         levels = config.grid.levels or (_UNBOUNDED_LEVELS if space.unbounded else 1)
         self.grid = OccupancyGrid(config.grid, space.aabb, levels)
         self.diagonal = float((space.aabb[1] - space.aabb[0]).norm())
+        sides = (space.aabb[1] - space.aabb[0]) / config.grid.resolution
+        # Once, not at each update of the grid: there the host would wait for the device.
+        self.cell_scale = float(sides.prod()) ** (1 / 3) / math.sqrt(12.0)
+        """Standard deviation of a point somewhere in a cell of the finest level, as the mean over the axes."""
         cone_angle = _UNBOUNDED_CONE_ANGLE if space.unbounded else 0.0
         self.cone_angle = cone_angle if config.cone_angle is None else config.cone_angle
         self.coarseness = config.warmup_coarseness
@@ -92,12 +96,6 @@ class GridMarch(nn.Module):
     def step_size(self) -> float:
         """The step of the march after the warm-up."""
         return self.diagonal / self.config.steps_per_diagonal
-
-    @property
-    def cell_scale(self) -> float:
-        """Standard deviation of a point somewhere in a cell of the finest level, as the mean over the axes."""
-        sides = (self.grid.aabb[1] - self.grid.aabb[0]) / self.config.grid.resolution
-        return float(sides.prod()) ** (1 / 3) / math.sqrt(12.0)
 
     def set_step(self, step: int) -> None:
         """Tells how far training is: until the grid has formed, steps are coarse."""

@@ -62,4 +62,5 @@ def march_with_nerfacc(
         t_ends=intervals.vals[intervals.is_right],
         packed_info=samples.packed_info.int(),
         n_dropped_rays=torch.zeros((), dtype=torch.int32, device=aabb.device),
+        n_wanted=samples.packed_info[:, 1].sum(),
     )

@@ -77,12 +77,12 @@ class OccupancySampler(Sampler[RadianceField]):
             return Sampling(self.march.march_for_render(rays))
         if self.config.min_transmittance == 0:
             samples = self.march.march(rays)
-            self.budget.observe(samples.packed_info[:, 1])
+            self.budget.observe(len(rays.origins), samples.n_wanted)
             return Sampling(samples)
         steps = self.march.march(rays, room=VISIBLE_MARCH_ROOM)
         samples = self._visible(rays, steps, scene)
         n_steps = steps.packed_info[:, 1]
-        self.budget.observe(samples.packed_info[:, 1], n_steps / VISIBLE_MARCH_ROOM)
+        self.budget.observe(len(rays.origins), samples.n_wanted, steps.n_wanted // VISIBLE_MARCH_ROOM)
         return Sampling(samples, n_looked_at=n_steps)
 
     @torch.no_grad()

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 from nerf_plugins.errors import InputError
 
-# The number of rays follows slowly, so that one odd batch does not swing it; and never to so few that gradients are noise.
+# Samples a ray are followed slowly, so that one odd batch does not swing the number of rays.
 _MEMORY = 0.8
-_MIN_RAYS = 64
+# nerfstudio's pixel samplers of mixed sizes want an even number. A higher floor would make a step of rays with thousands of samples cost
+# many times the budget; whose gradients are too noisy then, raises the budget.
+_MIN_RAYS = 2
 
 
 @dataclass
@@ -44,7 +47,8 @@ class RayBudgetConfig:
 class RayBudget:
     """Follows the samples a ray has and says how many rays make up the budget.
 
-    The count is read from the device one call late, and only if the copy has finished by then: nothing waits.
+    A batch's count is copied from the device while training goes on, and used once the copy has arrived: nothing waits. Until then no
+    other batch is looked at, so that a device that is any number of steps behind the host is followed too.
 
     Args:
         config: the budget; without ``samples_per_batch`` the number of rays stays what it is.
@@ -52,20 +56,21 @@ class RayBudget:
 
     def __init__(self, config: RayBudgetConfig) -> None:
         self.config = config
-        self._n_rays: float | None = None
+        self._samples_per_ray: float | None = None
         self._pending: tuple[Tensor, int, torch.cuda.Event | None] | None = None
 
-    def observe(self, *num_samples_per_ray: Tensor) -> None:
-        """Starts to read the samples of a batch. Each argument is (n_rays,); where there are several, the largest total counts."""
-        if self.config.samples_per_batch is None:
+    def observe(self, n_rays: int, *n_samples: Shaped[Tensor, ""]) -> None:
+        """Starts to read the samples of a batch, unless a count is still on its way.
+
+        Args:
+            n_rays: rays of the batch.
+            n_samples: samples that they have together, or would have where the buffer had no room: were dropped ones not counted, a demand
+                that rises at once would be seen late. Of several numbers the largest counts.
+        """
+        if self.config.samples_per_batch is None or self._pending is not None:
             return
-        totals = torch.stack([counts.sum(dtype=torch.float64) for counts in num_samples_per_ray])
-        total = totals.amax().to("cpu", non_blocking=True)
-        copied = None
-        if totals.is_cuda:
-            copied = torch.cuda.Event()
-            copied.record()
-        self._pending = (total, len(num_samples_per_ray[0]), copied)
+        total = n_samples[0] if len(n_samples) == 1 else torch.stack(n_samples).amax()
+        self._pending = (total.to("cpu", non_blocking=True), n_rays, _arrival(total))
 
     def rays(self, current: int) -> int:
         """Rays for the next batch, from the batches observed so far; even, as nerfstudio's pixel samplers want it.
@@ -78,7 +83,20 @@ class RayBudget:
         total, n_rays, copied = self._pending
         if copied is not None and not copied.query():
             return current
-        wanted = self.config.samples_per_batch * n_rays / max(float(total), 1.0)
-        self._n_rays = wanted if self._n_rays is None else _MEMORY * self._n_rays + (1 - _MEMORY) * wanted
-        self._n_rays = min(max(self._n_rays, _MIN_RAYS), self.config.max_rays_per_batch)
-        return max(2 * int(self._n_rays / 2), 2)
+        self._pending = None
+        # The mean of samples, not of the rays that would fit: one batch of almost none must not call for a thousand times as many rays.
+        seen = float(total) / max(n_rays, 1)
+        before = seen if self._samples_per_ray is None else self._samples_per_ray
+        self._samples_per_ray = _MEMORY * before + (1 - _MEMORY) * seen
+        budget, most = self.config.samples_per_batch, self.config.max_rays_per_batch
+        wanted = budget / max(self._samples_per_ray, budget / most)
+        return max(2 * int(wanted / 2), _MIN_RAYS)
+
+
+def _arrival(source: Tensor) -> torch.cuda.Event | None:
+    """When what was just copied from a tensor will have arrived; None where it has."""
+    if not source.is_cuda:
+        return None
+    copied = torch.cuda.Event()
+    copied.record()
+    return copied

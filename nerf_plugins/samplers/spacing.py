@@ -63,4 +63,5 @@ def pack_edges(edges: Float[Tensor, "n_rays n_edges"]) -> PackedSamples:
         t_ends=edges[:, 1:].reshape(-1),
         packed_info=torch.stack([starts, torch.full_like(starts, n)], dim=-1),
         n_dropped_rays=starts.new_zeros(()),
+        n_wanted=starts.new_full((), n_rays * n, dtype=torch.int64),
     )

@@ -117,7 +117,7 @@ class SurfaceSampler(Sampler[Surface]):
         samples = pack_sections(t_starts, t_ends, meets & (t_ends > t_starts), capacity=capacity)
         samples = samples._replace(n_dropped_rays=samples.n_dropped_rays + steps.n_dropped_rays)
         if stratified:
-            self.budget.observe(samples.packed_info[:, 1], n_steps / SURFACE_MARCH_ROOM)
+            self.budget.observe(len(rays.origins), samples.n_wanted, steps.n_wanted // SURFACE_MARCH_ROOM)
         return Sampling(samples, n_looked_at=n_steps)
 
     def _march(self, rays: Rays, scene: Surface, stratified: bool) -> PackedSamples:

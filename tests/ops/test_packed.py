@@ -27,6 +27,12 @@ def test_a_ray_that_does_not_fit_keeps_nothing_and_is_counted():
     assert int(samples.n_dropped_rays) == 1
 
 
+def test_samples_without_room_are_wanted_all_the_same():
+    keep = torch.ones(3, 2, dtype=torch.bool)
+    t = torch.arange(6.0).view(3, 2)
+    assert pack_sections(t, t + 1, keep, capacity=3).n_wanted == 6
+
+
 def test_what_comes_after_a_ray_that_does_not_fit_finds_no_room_either():
     samples = pack_sections(STARTS, ENDS, KEEP.flip(0), capacity=2)
     assert samples.packed_info[:, 1].tolist() == [0, 0, 0]
@@ -79,6 +85,7 @@ def pack_by_hand(t_starts, t_ends, keep, capacity: int | None) -> PackedSamples:
         torch.tensor(ends + padding, dtype=torch.float32),
         torch.tensor(info, dtype=torch.int32).reshape(-1, 2),
         torch.tensor(n_dropped, dtype=torch.int32),
+        torch.tensor(int(keep.sum())),
     )
 
 
