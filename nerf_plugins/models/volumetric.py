@@ -170,11 +170,13 @@ class VolumetricModel(Model):
         datamanager = attributes.pipeline.datamanager if attributes.pipeline is not None else None
         pixel_sampler = getattr(datamanager, "train_pixel_sampler", None)
         self.last_step = getattr(attributes.trainer, "last_step", None)
-        optimizers = attributes.optimizers.optimizers.values() if attributes.optimizers is not None else []
+        optimizers = attributes.optimizers
+        trained = [] if optimizers is None else list(optimizers.optimizers.values())
+        lists = [] if optimizers is None else list(optimizers.parameters.values())
 
         def before_step(step: int) -> None:
             self.set_progress(self.progress_at(step))
-            for line in grow(self, self.progress, optimizers):
+            for line in grow(self, self.progress, trained, lists):
                 CONSOLE.print(f"Step {step}: {line}")
             self.sampler.before_step(step, self.scene)
             if pixel_sampler is not None:
