@@ -4,9 +4,9 @@ import math
 
 import pytest
 import torch
+from nerf_plugins.fields.hash_encoding import HashEncodingConfig
 
 from nerf_plugins.errors import InputError
-from nerf_plugins.fields.hash_encoding import HashEncodingConfig
 from nerf_plugins.fields.nerf_hash import NeRFHash, NeRFHashConfig
 
 ENCODING = HashEncodingConfig(n_levels=4, base_resolution=8, max_resolution=64, log2_table_size=12)
@@ -117,9 +117,9 @@ def test_bad_options_are_refused(options: dict):
 
 
 def test_the_method_trains_this_field():
-    from nerf_plugins.methods import nerf_hash_custom
+    from nerf_plugins.methods import nerf_hash
 
-    config = nerf_hash_custom.config
+    config = nerf_hash.method.config
     assert config.method_name == "nerf-hash-custom"
     assert isinstance(config.pipeline.model.field, NeRFHashConfig)
     weights = [torch.nn.Parameter(torch.zeros(3))]
