@@ -43,6 +43,11 @@ def check_dataparser_outputs(outputs: DataparserOutputs, split: str, opens_image
         if opens_images and not name.is_file():
             raise InputError(f"image {name} of the {split} split does not exist: {missing_image(name)}")
     check_intrinsics(outputs.cameras, [str(name) for name in names])
+    if not bool(outputs.cameras.camera_to_worlds.isfinite().flatten(1).all(1).any()):
+        raise InputError(
+            f"the dataparser has made the poses of all {len(names)} images of the {split} split not finite: its way to orient, centre or "
+            "scale does not suit these cameras; with nerfstudio-data give --orientation-method none --center-method none"
+        )
     check_poses(outputs.cameras.camera_to_worlds, [str(name) for name in names])
     if split == "train" and not bool(looks_at_box(outputs.cameras, outputs.scene_box.aabb).any()):
         raise InputError(
@@ -58,9 +63,11 @@ def missing_image(path: Path) -> str:
     folder = path.parent
     if not folder.is_dir():
         return f"there is no folder {folder}"
+    if path.suffix == Path(path.stem).suffix and path.with_suffix("").is_file():  # Blender's parser adds .png
+        return f"{path.stem} is there: write file_path without its ending"
     alike = sorted(other.name for other in folder.iterdir() if _plain_stem(other.name) == _plain_stem(path.name))
     if alike:
-        return f"but {alike[0]} does: write its name so, with its ending"
+        return f"{alike[0]} is there: correct file_path, or rename or convert the file"
     return "check the frames that the dataset lists"
 
 

@@ -33,7 +33,7 @@ def layouts() -> dict[str, tuple[str, ...]]:
     """Dataparsers, and the files of which one tells their layout: some of nerfstudio's, and all whose target class, of this package or
     another one, lists them as ``layout_files``."""
     marks = {name: getattr(config._target, "layout_files", ()) for name, config in all_dataparsers.items()}
-    return _NERFSTUDIO | {name: files for name, files in marks.items() if files}
+    return dict(sorted((_NERFSTUDIO | {name: files for name, files in marks.items() if files}).items()))
 
 
 class Fit(NamedTuple):
@@ -68,7 +68,7 @@ def explain_failure(config: DataParserConfig, error: Exception, has_parsed: bool
         return None if has_parsed else _other_layout(config, name, error)
     known = _broken_image(config)
     if known is None and isinstance(error, UnidentifiedImageError):  # names the file
-        known = InputError(f"{error}: replace it or remove its frame")
+        known = InputError(f"{error}: replace it or leave it out")
     if known is None and not has_parsed:
         known = _other_layout(config, name, error) or _missing_image(config)
         known = known or InputError(f"--data {data}: {name} cannot read it ({_line(error)})")
