@@ -66,6 +66,8 @@ def explain_failure(config: DataParserConfig, error: Exception, has_parsed: bool
         return InputError(f"--data {data} does not exist: give the folder of a dataset")
     if isinstance(error, InputError):
         return None if has_parsed else _other_layout(config, name, error)
+    if isinstance(error, (ImportError, MemoryError)):
+        return None
     known = _broken_image(config)
     if known is None and isinstance(error, UnidentifiedImageError):  # names the file
         known = InputError(f"{error}: replace it or leave it out")

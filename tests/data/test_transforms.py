@@ -1,12 +1,17 @@
 """What is wrong in a file of frames is named there: file, frame and value, before anything mixes the frames."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
+from PIL import Image
 
+from nerf_plugins.data.datamanager import NerfDataManager, NerfDataManagerConfig
+from nerf_plugins.data.subset import SubsetConfig
 from nerf_plugins.errors import InputError
-from tests.data.datasets import load, pose, rewrite, step, write_transforms
+from tests.data.datasets import load, picture, pose, rewrite, step, write_transforms
 
 
 def refused(data: Path, message: str, dataparser: str = "nerfstudio-data") -> None:
@@ -151,3 +156,61 @@ def test_sound_cameras_are_not_said(tmp_path: Path, capsys):
     out = capsys.readouterr().out
     assert "camera" not in out
     assert "pose" not in out
+
+
+def write_blender(folder: Path, splits=("train", "val", "test"), name="{}/r_{}", ending=".png") -> dict[str, dict]:
+    """Blender's layout: the first 8 pictures of a ring are trained on, two more are in each other split."""
+    written = {}
+    for split, numbers in {"train": range(8), "val": (8, 9), "test": (10, 11)}.items():
+        if split not in splits:
+            continue
+        (folder / split).mkdir()
+        frames = []
+        for k in numbers:
+            Image.fromarray(picture(k)[0]).save(folder / split / f"r_{k}{ending}")
+            frames.append({"file_path": name.format(split, k), "transform_matrix": pose(k, 12).tolist()})
+        written[split] = {"camera_angle_x": 0.9, "frames": frames}
+        (folder / f"transforms_{split}.json").write_text(json.dumps(written[split]))
+    return written
+
+
+def test_blender_without_test_images(tmp_path: Path, capsys):
+    write_blender(tmp_path, ("train", "val"))
+    manager = load(tmp_path, "blender-data", "test")
+    assert [path.name for path in manager.eval_dataset.image_filenames] == ["r_8.png", "r_9.png"]
+    assert "stand in" in capsys.readouterr().out
+
+
+def test_blender_without_val_images(tmp_path: Path):
+    write_blender(tmp_path, ("train", "test"))
+    refused(tmp_path, r"transforms_val\.json", "blender-data")
+
+
+def test_blenders_other_splits_are_checked_before_training(tmp_path: Path):
+    meta = write_blender(tmp_path)["test"]
+    meta["frames"][1]["transform_matrix"][0][3] = float("nan")
+    (tmp_path / "transforms_test.json").write_text(json.dumps(meta))
+    refused(tmp_path, r"transforms_test\.json: the pose of test/r_11 is not finite", "blender-data")
+
+
+@pytest.mark.parametrize(
+    ("name", "ending", "hint"),
+    [
+        ("{}/r_{}.png", ".png", r"r_0\.png\.png does not exist: r_0\.png is there: write file_path without its ending"),
+        ("{}/r_{}", ".jpg", r"r_0\.png does not exist: r_0\.jpg is there"),
+    ],
+)
+def test_blenders_endings(tmp_path: Path, name: str, ending: str, hint: str):
+    write_blender(tmp_path, name=name, ending=ending)
+    refused(tmp_path, hint, "blender-data")
+
+
+def test_a_split_file_of_a_dataset_without_test_images(tmp_path: Path):
+    """The user's own lists may name any image of the splits that there are."""
+    write_transforms(tmp_path, train_filenames=names(*range(9)), val_filenames=names(9, 10))
+    (tmp_path / "split.json").write_text(json.dumps({"train": ["009.png", "000.png"], "test": ["010.png"]}))
+    config = NerfstudioDataParserConfig(data=tmp_path)
+    subset = SubsetConfig(split_file=tmp_path / "split.json")
+    manager = NerfDataManager(NerfDataManagerConfig(dataparser=config, subset=subset))
+    assert [path.name for path in manager.train_dataset.image_filenames] == ["009.png", "000.png"]
+    assert [path.name for path in manager.eval_dataset.image_filenames] == ["010.png"]
