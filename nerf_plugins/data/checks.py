@@ -36,7 +36,9 @@ def check_dataparser_outputs(outputs: DataparserOutputs, split: str, opens_image
     """
     names = outputs.image_filenames
     if not names:
-        raise InputError(f"no images in the {split} split: check the dataset's split files")
+        raise InputError(
+            f"no images in the {split} split: check the dataset's split files, or how its dataparser splits (--help)"
+        )
     if split == "train" and len(names) == 1:
         raise InputError(f"only one training image ({names[0]}): a radiance field needs at least two views")
     for name in names:
@@ -60,6 +62,8 @@ def missing_image(path: Path) -> str:
     """What to do about an image that is not there."""
     if "\\" in str(path):
         return "write / in file_path instead of \\"
+    if path.is_dir():
+        return "it is a folder"
     folder = path.parent
     if not folder.is_dir():
         return f"there is no folder {folder}"

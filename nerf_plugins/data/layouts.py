@@ -28,6 +28,10 @@ _NERFSTUDIO = {
     "instant-ngp-data": ("transforms.json",),
 }
 
+_OF_THE_LAYOUT = (FileNotFoundError, AssertionError, AttributeError)
+"""What nerfstudio's dataparsers raise if names are without endings or a camera is described in another way; all else is an option's or
+value's fault, which another dataparser might overlook."""
+
 
 def layouts() -> dict[str, tuple[str, ...]]:
     """Dataparsers, and the files of which one tells their layout: some of nerfstudio's, and all whose target class, of this package or
@@ -126,8 +130,8 @@ def _other_layout(config: DataParserConfig, name: str, error: Exception) -> Inpu
     if own is None and isinstance(error, InputError):
         return None  # ours that reads no layout, demo-data, says itself what is wrong
     has_own = own is not None and any((data / mark).is_file() for mark in own)
-    if has_own and isinstance(error, InputError):
-        return None  # says what to mend in data of its own layout
+    if has_own and not isinstance(error, _OF_THE_LAYOUT):
+        return None  # to be mended in data of its own layout
     fits = fitting_dataparsers(data, but=name)
     able = [fit for fit in fits if fit.problem is None]
     if able:

@@ -52,6 +52,9 @@ BAD_FRAMES = {
     "no principal point": (lambda m: m.update(cx=float("nan")), "cx is nan: it must be a finite number"),
     "a frame's focal length": (lambda m: m["frames"][7].update(fl_y=-1), r"images/007\.png: fl_y is -1"),
     "degrees": (lambda m: m.update(camera_angle_x=51.3), "camera_angle_x is 51.3: it must be in radians"),
+    "an unknown model": (lambda m: m.update(camera_model="FOO"), "camera_model 'FOO' is unknown: it must be one of"),
+    "little distortion": (lambda m: m.update(distortion_params=[0.1]), r"distortion_params is \[0.1\]: it must be 6"),
+    "a mask of no name": (lambda m: m["frames"][7].update(mask_path=None), r"images/007\.png has the mask_path None"),
     "twice": (lambda m: m["frames"][7].update(file_path="images/003.png"), r"003\.png is listed twice .frames 3 and 7."),
 }  # fmt: skip
 
@@ -214,3 +217,11 @@ def test_a_split_file_of_a_dataset_without_test_images(tmp_path: Path):
     manager = NerfDataManager(NerfDataManagerConfig(dataparser=config, subset=subset))
     assert [path.name for path in manager.train_dataset.image_filenames] == ["009.png", "000.png"]
     assert [path.name for path in manager.eval_dataset.image_filenames] == ["010.png"]
+
+
+@pytest.mark.parametrize("options", [{"eval_mode": "filename"}, {"orientation_method": "foo"}])
+def test_an_options_fault_is_not_blamed_on_the_dataparser(tmp_path: Path, options: dict):
+    """instant-ngp-data would read these data, but not as they were asked for."""
+    write_transforms(tmp_path)
+    with pytest.raises(InputError, match=r"nerfstudio-data cannot read it \(.+\)$"):
+        load(tmp_path, **options)
