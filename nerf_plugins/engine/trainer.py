@@ -18,6 +18,7 @@ from nerfstudio.engine.trainer import Trainer, TrainerConfig
 from nerfstudio.utils.decorators import check_main_thread
 from nerfstudio.utils.rich_utils import CONSOLE
 
+from nerf_plugins.console import keep_brackets
 from nerf_plugins.data.subset import read_split_file
 from nerf_plugins.engine.finetuning import load_optimizer
 from nerf_plugins.engine.freezing import freeze
@@ -52,6 +53,7 @@ class NerfTrainerConfig(TrainerConfig):
 
     def save_config(self) -> None:
         """Saves the configuration as nerfstudio does, and with it a copy of the split file: the run's choice stays what it is."""
+        keep_brackets()
         with one_line_errors():
             self._keep_split_file()
         self._name_checkpoint()
