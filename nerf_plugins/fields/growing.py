@@ -15,7 +15,8 @@ Resize = Callable[[Tensor], Tensor]
 class Growing(nn.Module, ABC):
     """A module whose parameters may change their shape; its other state follows from their shapes.
 
-    Such a parameter is replaced by one of the new shape, in its module and in the optimisers. A checkpoint of any of its shapes can be loaded.
+    Such a parameter is replaced by one of the new shape, in its module and in the optimisers. A checkpoint of any of its shapes can be
+    loaded.
     """
 
     @property
