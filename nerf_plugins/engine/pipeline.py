@@ -20,6 +20,7 @@ from nerf_plugins.data.datamanager import NerfDataManager, NerfDataManagerConfig
 from nerf_plugins.engine.finetuning import differing_worlds, fit_to_images
 from nerf_plugins.engine.memory import keep_freed_memory, peak_mib
 from nerf_plugins.errors import InputError
+from nerf_plugins.viewer.first_view import FirstView
 
 
 @dataclass
@@ -86,6 +87,7 @@ class NerfPipeline(VanillaPipeline):
             if config.crop_box is not None:
                 crop = make_crop_box(config.crop_box, self.datamanager.train_dataparser_outputs)
                 self.model.collider = crop.to(device)  # type: ignore[assignment]
+        self.first_view = FirstView.of_dataset(self.datamanager.train_dataset)
 
     @staticmethod
     def _check_data_path(config: NerfPipelineConfig) -> None:
