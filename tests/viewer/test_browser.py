@@ -25,6 +25,7 @@ from selenium.webdriver.common.keys import Keys
 
 BIN = Path(sys.executable).parent
 SIZE = 32
+SAMPLES, FEW_SAMPLES = 128, 16
 CONFIG = "outputs/e/nerf-hash-custom/t/config.yml"
 TRAINING = [
     "nerf-hash-custom",
@@ -37,13 +38,12 @@ TRAINING = [
     "--pipeline.model.occupancy.grid.resolution=32",
     "--pipeline.model.occupancy.grid.warmup-steps=32",
     "--pipeline.model.occupancy.samples-per-batch=8192",
-    "--pipeline.model.occupancy.steps-per-diagonal=128",
+    f"--pipeline.model.occupancy.steps-per-diagonal={SAMPLES}",
 ]
 DATA = ["demo-data", f"--resolution={SIZE}", "--num-train=20", "--num-val=1", "--num-test=1"]
 FINEST = 128
 """Pixels across the viewer's pictures."""
-FEW_SAMPLES = 16
-SECONDS = 300.0
+SECONDS = 150.0
 """A browser that draws without a GPU, and a viewer, share the machine's cores."""
 
 
@@ -125,8 +125,21 @@ def picture_after_training(workspace: Path, browser: webdriver.Chrome) -> np.nda
     place, data = f"--output-dir={workspace / 'outputs'}", f"--data={workspace / 'demo'}"
     with running(workspace, "ns-train", *TRAINING, place, *DATA, data) as address:
         wait_for(lambda: any(checkpoints.glob("step-*199.ckpt")), "a trained model")
-        open_page(browser, address)
-        return picture_of(browser)
+
+        def show() -> np.ndarray:
+            open_page(browser, address)
+            return picture_of(browser)
+
+        return once_more(show)
+
+
+def once_more(show: Callable[[], Any]) -> Any:
+    """Opens a page anew where its picture does not come: nerfstudio's thread for a page was seen to die by
+    KeyError 'depth' on a busy machine."""
+    try:
+        return show()
+    except AssertionError:
+        return show()
 
 
 def picture_of(browser: webdriver.Chrome, unlike: np.ndarray | None = None) -> np.ndarray:
@@ -213,10 +226,15 @@ def test_the_viewer_of_a_training_opens_at_the_first_training_camera(picture_aft
 def test_ns_viewer_opens_there_too_and_follows_a_slider(browser, workspace, model_and_camera):
     fine = render(model_and_camera)
     with running(workspace, "ns-viewer", "--load-config", str(workspace / CONFIG)) as address:
-        open_page(browser, address)
-        before = picture_of(browser)
-        set_number(browser, "Samples per ray", FEW_SAMPLES)
-        after = picture_of(browser, unlike=before)
+
+        def show() -> tuple[np.ndarray, np.ndarray]:
+            open_page(browser, address)
+            set_number(browser, "Samples per ray", SAMPLES)
+            before = picture_of(browser)
+            set_number(browser, "Samples per ray", FEW_SAMPLES)
+            return before, picture_of(browser, unlike=before)
+
+        before, after = once_more(show)
     check(before, fine)
     model_and_camera[0].viewer_steps.value = FEW_SAMPLES
     coarse = render(model_and_camera)
