@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from nerfstudio.cameras.camera_optimizers import CameraOptimizerConfig
+from nerfstudio.cameras.cameras import Cameras
 from nerfstudio.cameras.rays import RayBundle
+from nerfstudio.data.scene_box import OrientedBox
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
 from nerfstudio.model_components import renderers
 from nerfstudio.models.base_model import Model, ModelConfig
@@ -212,6 +214,12 @@ class VolumetricModel(Model):
     def parts(self) -> Parts:
         """What ``--freeze`` can name: the fields' parts."""
         return join_groups(self.field.parts(), self.sampler.parts())
+
+    def get_outputs_for_camera(self, camera: Cameras, obb_box: OrientedBox | None = None) -> dict[str, Tensor]:
+        """nerfstudio's. A camera without pixels gets one of each side, for whoever asked too: a browser's window may have no height or
+        width while it opens, and the viewer's thread would end with a picture that lacks everything."""
+        camera.height, camera.width = camera.height.clamp(min=1), camera.width.clamp(min=1)
+        return super().get_outputs_for_camera(camera, obb_box)
 
     def _rays(self, ray_bundle: RayBundle) -> Rays:
         needs = self.field.needs

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from nerfstudio.viewer.viewer import Viewer
 
 
+# A window that opens may have no width yet.
+_LEAST_ASPECT = 0.1
+
+
 class View(NamedTuple):
     """Where a picture is taken from; lengths in the units of the camera."""
 
@@ -51,7 +55,7 @@ def view_of(camera: Cameras, center: Float[Tensor, "3"], aspect: float, step: fl
     if camera.camera_type.item() == CameraType.PERSPECTIVE.value:
         tan_y = (camera.height / (2.0 * camera.fy)).item()
         tan_x = (camera.width / (2.0 * camera.fx)).item()
-        fov = 2.0 * math.atan(max(tan_y, tan_x / aspect))
+        fov = 2.0 * math.atan(max(tan_y, tan_x / max(aspect, _LEAST_ASPECT)))
     rotation = pose[:, :3] * torch.tensor([1.0, -1.0, -1.0])
     turning_point = position + forward * (ahead if ahead > 0.0 else 1.0)
     return View(position.numpy(), SO3.from_matrix(rotation.numpy()).wxyz, turning_point.numpy(), fov)

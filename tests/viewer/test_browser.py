@@ -37,7 +37,7 @@ TRAINING = [
     "--pipeline.model.field.encoding.log2-table-size=13",
     "--pipeline.model.occupancy.grid.resolution=32",
     "--pipeline.model.occupancy.grid.warmup-steps=32",
-    "--pipeline.model.occupancy.samples-per-batch=8192",
+    "--pipeline.model.occupancy.budget.samples-per-batch=8192",
     f"--pipeline.model.occupancy.steps-per-diagonal={SAMPLES}",
 ]
 DATA = ["demo-data", f"--resolution={SIZE}", "--num-train=20", "--num-val=1", "--num-test=1"]
