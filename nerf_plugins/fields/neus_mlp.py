@@ -128,7 +128,7 @@ class NeuSMLP(SDFField):
 
     def _hidden(self, positions: Tensor, weights: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, list[Tensor]]:
         """The last hidden layer, and the slope of the activation in each."""
-        encoded = self.positions(positions)
+        encoded = self.positions(positions, positions.dtype)
         hidden, slopes = encoded, []
         for i, (weight, bias) in enumerate(weights):
             if i in self.config.skips:
