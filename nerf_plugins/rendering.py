@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from nerf_plugins.spaces import Space
 _SAMPLES_A_ROUND = 8
 
 
+@runtime_checkable
 class Radiance(Protocol):
     """What is rendered: a radiance field, or something that calls one."""
 

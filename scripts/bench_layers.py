@@ -24,9 +24,9 @@ from torch import Tensor, nn
 import nerf_plugins.kernels  # noqa: F401  Warp without its banner
 from nerf_plugins.engine.memory import keep_freed_memory
 from nerf_plugins.errors import InputError
-from nerf_plugins.experiments.tables import markdown_table
 from nerf_plugins.fields.layers import make_layers
 from nerf_plugins.fields.precision import resolve_precision
+from nerf_plugins.files.tables import markdown_table
 
 warnings.filterwarnings("ignore")
 console = Console(width=140)

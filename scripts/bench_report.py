@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
-from nerf_plugins.experiments.tables import markdown_table
+from nerf_plugins.files.tables import markdown_table, update_csv
 
 
 @dataclass
@@ -91,10 +90,8 @@ def cells(row: dict[str, float], columns: dict[str, tuple[str, str]]) -> list[st
 def write_csv(results: list[Result], path: Path) -> None:
     """All checkpoints of all methods."""
     names = list(dict.fromkeys(key for result in results for row in result.rows for key in row))
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["method", *names])
-        writer.writeheader()
-        writer.writerows({"method": result.method, **row} for result in results for row in result.rows)
+    rows = [{"method": result.method, **row} for result in results for row in result.rows]
+    update_csv(path, ["method", *names], rows)
 
 
 def plot_psnr(results: list[Result], path: Path) -> None:

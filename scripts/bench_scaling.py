@@ -11,7 +11,6 @@ CUDA's tensors, or of the process on Linux.
 from __future__ import annotations
 
 import copy
-import csv
 import ctypes
 import dataclasses
 import gc
@@ -28,11 +27,11 @@ import tyro
 from bench_march import Options as MarchOptions
 from bench_march import make_problem
 from bench_report import device_name
+from bench_train import TINY_SCENE, Run, allow_missing_lpips, synchronize
 from bench_train import Options as TrainOptions
-from bench_train import Run, allow_missing_lpips, synchronize
 from rich.console import Console
 
-from nerf_plugins.experiments.tables import markdown_table
+from nerf_plugins.files.tables import markdown_table, update_csv
 from nerf_plugins.ops import empty_blocks, march_grid
 
 console = Console(width=160)
@@ -162,12 +161,13 @@ class Method:
     """
 
     def __init__(self, name: str, options: Options) -> None:
-        tiny = ("resolution=16", "num_train=4", "num_val=1", "num_test=2") if options.smoke else ()
         self.name, self.options = name, options
-        self.run = Run(TrainOptions(dataparser="demo-data", dataparser_options=tiny), name)
+        self.run = Run(
+            TrainOptions(dataparser="demo-data", dataparser_options=TINY_SCENE if options.smoke else ()), name
+        )
         self.pipeline = self.run.pipeline
-        self.sampler = self.pipeline.model.occupancy_sampler
-        if self.sampler is None:
+        self.sampler = self.pipeline.model.sampler
+        if not hasattr(self.sampler, "march"):
             raise SystemExit(f"--methods {name}: its sampler marches no occupancy grid")
         for _ in range(options.train_steps):
             self.run.step()
@@ -186,7 +186,7 @@ class Method:
         """A training step with so many rays; about so many samples decide how long the march's steps are and how much room there is."""
         config = self.sampler.config
         config.steps_per_diagonal = max(1, round(self.base_steps * samples / (n_rays * self.samples_per_ray)))
-        config.samples_per_batch = samples
+        config.budget.samples_per_batch = samples
         self.pipeline.datamanager.train_pixel_sampler.set_num_rays_per_batch(n_rays)
         self.pipeline.train()
 
@@ -320,10 +320,8 @@ def write(rows: list[Row], title: str, text: str, folder: Path) -> None:
     """CSV, markdown and picture."""
     folder.mkdir(parents=True)
     (folder / "scaling.md").write_text(text + "\n", encoding="utf-8")
-    with (folder / "scaling.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [f.name for f in dataclasses.fields(Row)])
-        writer.writeheader()
-        writer.writerows(dataclasses.asdict(row) for row in rows)
+    columns = [f.name for f in dataclasses.fields(Row)]
+    update_csv(folder / "scaling.csv", columns, [dataclasses.asdict(row) for row in rows])
     plot(rows, title, folder / "scaling.png")
 
 

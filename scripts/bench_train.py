@@ -12,7 +12,7 @@ A method may carry options, as paths of its pipeline: nerf-hash-custom+model.occ
 
 from __future__ import annotations
 
-import copy
+import argparse
 import dataclasses
 import multiprocessing
 import random
@@ -20,41 +20,42 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import tyro
-import yaml
 from bench_report import Result, device_name, report
 from nerfstudio.engine.callbacks import TrainingCallbackLocation
 from rich.console import Console
 
 from nerf_plugins.errors import InputError
-from nerf_plugins.experiments.config_options import with_option
+from nerf_plugins.files.writing import check_free
+from nerf_plugins.sweep.recipe import SHARED_KEYS, Recipe, count, list_of, read_keys, seconds
 
 console = Console(width=160)
 
 
-@dataclass
-class Options:
+@dataclass(frozen=True, kw_only=True)
+class Options(Recipe):
     """Side-by-side training."""
 
     recipe: Path | None = None
     """YAML file with values for the options below; those on the command line win. See configs/."""
     data: Path | None = None
     """Folder of the dataset; not needed for demo-data."""
-    dataparser: str = "blender-data"
+    dataparser: str | None = "blender-data"
     """Name of nerfstudio's dataparser, for example blender-data, llff-data, neus-data, demo-data."""
     dataparser_options: tuple[str, ...] = ()
     """Options of the dataparser: resolution=100"""
     methods: tuple[str, ...] = ("nerf-hash-custom", "vanilla-nerf-custom", "vanilla-nerf")
     """nerfstudio's methods, with options: nerf-hash-custom+model.near_plane=0.1"""
+    options: tyro.conf.Suppress[dict[str, Any]] = field(default_factory=dict)
+    """Of a recipe: options of all methods, as ns-train's."""
     seconds: float = 60.0
     """Training time of each method."""
     peer_seconds: float | None = None
@@ -71,25 +72,36 @@ class Options:
     """A few steps on a tiny demo scene: does everything run?"""
 
 
+RECIPE_KEYS = {
+    "seconds": seconds,
+    "peer_seconds": seconds,
+    "checkpoints": list_of(seconds),
+    "eval_images": count(0),
+}
+"""What a recipe may have besides the keys that it shares with those of sweeps."""
+TINY_SCENE = ("resolution=16", "num_train=4", "num_val=1", "num_test=2")
+"""Options of demo-data."""
+
+
 def parse_options(arguments: list[str]) -> Options:
     """The command line's options, over those of a recipe.
 
     Raises:
-        SystemExit: the recipe or an option is wrong, in one line.
+        SystemExit: an option is wrong.
+        InputError: so is the recipe.
     """
-    default = Options()
-    if "--recipe" in arguments[:-1]:
-        path = Path(arguments[arguments.index("--recipe") + 1])
-        default = read_recipe(path)
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--recipe", type=Path)
+    recipe = parser.parse_known_args(arguments)[0].recipe
+    default = Options() if recipe is None else read_recipe(recipe)
     options = tyro.cli(Options, description=__doc__, default=default, args=arguments)
-    if options.output_dir is not None and options.output_dir.exists():
-        raise SystemExit(f"--output-dir {options.output_dir} exists and is not overwritten: give another one")
+    if options.output_dir is not None:
+        check_free(options.output_dir, "--output-dir")
     if options.smoke:
-        tiny = ("resolution=16", "num_train=4", "num_val=1", "num_test=2")
         options = dataclasses.replace(
             options,
             dataparser="demo-data",
-            dataparser_options=tiny,
+            dataparser_options=TINY_SCENE,
             data=None,
             seconds=1.0,
             checkpoints=(),
@@ -99,56 +111,22 @@ def parse_options(arguments: list[str]) -> Options:
 
 
 def read_recipe(path: Path) -> Options:
-    """The options of a YAML file.
+    """The options of a YAML file, in the language of `nerf-plugins sweep`.
 
     Raises:
-        SystemExit: it cannot be read, or names an unknown option.
+        InputError: it cannot be read, names an unknown key, or has a value of the wrong kind.
     """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as e:
-        raise SystemExit(f"--recipe {path} cannot be read: {e}") from e
-    if not isinstance(values, dict):
-        raise SystemExit(f"--recipe {path} holds no options: give lines like 'seconds: 60'")
-    known = {f.name for f in dataclasses.fields(Options)} - {"recipe"}
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise SystemExit(f"--recipe {path} has the unknown option {unknown[0]}: known are {', '.join(sorted(known))}")
-    options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    return Options(**options)
-
-
-def with_options(config: Any, overrides: Sequence[str]) -> Any:
-    """A config with ``a.b.c=value`` set; the values are read and checked as ns-train would.
-
-    Raises:
-        InputError: there is no such option, or the value is of another type.
-    """
-    for override in overrides:
-        name, _, value = override.partition("=")
-        config = with_option(config, name, value)
-    return config
+    return Options(**read_keys(path, SHARED_KEYS | RECIPE_KEYS))
 
 
 def make_trainer(options: Options, method: str) -> Any:
     """nerfstudio's trainer for a method, without viewer."""
-    from nerfstudio.configs.dataparser_configs import dataparsers
-    from nerfstudio.configs.method_configs import all_methods
-    from nerfstudio.plugins.registry_dataparser import discover_dataparsers
+    from nerf_plugins.sweep.planned_runs import method_config
 
-    name, *overrides = method.split("+")
-    if name not in all_methods:
-        raise SystemExit(f"method {name}: nerfstudio knows no such method; known are {', '.join(sorted(all_methods))}")
-    config = copy.deepcopy(all_methods[name])
-    parsers = {**dataparsers, **discover_dataparsers()[0]}
-    dataparser = with_options(parsers[options.dataparser], options.dataparser_options)
-    config.pipeline.datamanager.dataparser = copy.deepcopy(dataparser)
-    config.pipeline.datamanager.data = options.data
+    config = method_config(options, method)
     config.machine.device_type = "cuda" if torch.cuda.is_available() else "cpu"
-    config.vis = "tensorboard"
     config.output_dir = Path(tempfile.mkdtemp(prefix="bench_train_"))
-    config.timestamp = name
-    config.pipeline = with_options(config.pipeline, overrides)
+    config.timestamp = method.split("+")[0]
     random.seed(options.seed)
     np.random.seed(options.seed)  # noqa: NPY002  (nerfstudio's own seeding)
     torch.manual_seed(options.seed)
@@ -204,8 +182,8 @@ class Run:
 
         def counted(ray_bundle: Any) -> Any:
             outputs = get_outputs(ray_bundle)
-            if "num_samples_per_ray" in outputs:
-                n = outputs["num_samples_per_ray"].sum()
+            if "n_samples" in outputs:
+                n = outputs["n_samples"].sum()
                 self.samples = n if isinstance(self.samples, float) else self.samples + n
             return outputs
 
@@ -340,7 +318,10 @@ def train_all(options: Options) -> list[Result]:
 
 def main() -> None:
     """Trains and reports; fails if no method ran."""
-    options = parse_options(sys.argv[1:])
+    try:
+        options = parse_options(sys.argv[1:])
+    except InputError as e:
+        raise SystemExit(str(e)) from e
     title = f"{device_name()}, torch {torch.__version__}, seed {options.seed}"
     console.print(title)
     results = train_all(options)

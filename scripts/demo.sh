@@ -1,30 +1,54 @@
 #!/usr/bin/env bash
-# Trains vanilla-nerf-custom on the built-in scene, evaluates it and renders an orbit, on the GPU or else on the CPU.
-# No data set is needed. STEPS=10000 SAMPLES=400 RESOLUTION=200 scripts/demo.sh is a longer run; arguments go to ns-train.
+# scripts/demo.sh               trains vanilla-nerf-custom on the built-in scene, evaluates it and renders an orbit; no data is needed
+# scripts/demo.sh --photos X    does so with nerf-hash-custom on a folder of photos or a video, whose camera poses it finds first
+#
+# On the GPU or else on the CPU. STEPS=10000 SAMPLES=400 RESOLUTION=200 scripts/demo.sh is a longer run; further arguments go to ns-train.
+# Called again with the same photos, it takes the poses that it found.
 set -euo pipefail
 
-STEPS="${STEPS:-6500}"          # training steps
-SAMPLES="${SAMPLES:-200}"       # steps of a ray along the diagonal of the scene; enough for pixels of this size
-RESOLUTION="${RESOLUTION:-100}" # width and height of the pictures, in pixels
-FRAMES="${FRAMES:-48}"          # pictures of the orbit
+photos=""
+if [ "${1:-}" = --photos ]; then
+  [ -e "${2:-}" ] || { printf '[demo] error: --photos %s: does not exist; give a folder of photos or a video\n' "${2:-}" >&2 && exit 1; }
+  photos="$(cd "$(dirname "$2")" && pwd -P)/$(basename "$2")"
+  shift 2
+fi
+
+if [ -n "$photos" ]; then
+  STEPS="${STEPS:-3000}"
+  RESOLUTION="${RESOLUTION:-240}"
+  DOWNSCALE="${DOWNSCALE:-2}" # 1, 2, 4 or 8: the copies of the photos to train on
+else
+  STEPS="${STEPS:-6500}"          # training steps
+  SAMPLES="${SAMPLES:-200}"       # steps of a ray along the diagonal of the scene; enough for pixels of this size
+  RESOLUTION="${RESOLUTION:-100}" # width and height of the pictures, in pixels
+fi
+FRAMES="${FRAMES:-48}" # pictures of the orbit
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)"
-"$root/scripts/setup.sh"
+"$root/scripts/setup.sh" ${photos:+process}
 cd "$root"
 export PATH="$root/.venv/bin:$PATH" PYTHONWARNINGS="${PYTHONWARNINGS:-ignore}"
 
-method=vanilla-nerf-custom
 timestamp="$(date +%Y-%m-%d_%H%M%S)" # a run of its own each time: nothing is overwritten
-run="outputs/demo/$method/$timestamp"
-
 step() { printf '\n[demo] %s\n' "$*"; }
 begin=$SECONDS
 
-step "1/3 training: $STEPS steps, $RESOLUTION x $RESOLUTION pixels"
-ns-train "$method" --output-dir outputs --experiment-name demo --timestamp "$timestamp" --vis tensorboard \
+if [ -n "$photos" ]; then
+  name="$(basename "${photos%.*}")" method=nerf-hash-custom
+  dataset="outputs/photos/$name"
+  step "poses of $photos"
+  nerf-plugins process-data "$photos" --output-dir "$dataset"
+  options=(--data "$dataset" "$@" nerfstudio-data --downscale-factor "$DOWNSCALE")
+else
+  name=demo method=vanilla-nerf-custom
+  options=(--pipeline.model.occupancy.steps-per-diagonal "$SAMPLES" "$@" demo-data --resolution "$RESOLUTION")
+fi
+run="outputs/$name/$method/$timestamp"
+
+step "1/3 training: $STEPS steps"
+ns-train "$method" --output-dir outputs --experiment-name "$name" --timestamp "$timestamp" --vis tensorboard \
   --max-num-iterations "$STEPS" --steps-per-eval-batch "$STEPS" --steps-per-eval-image "$STEPS" \
-  --pipeline.model.occupancy.steps-per-diagonal "$SAMPLES" \
-  "$@" demo-data --resolution "$RESOLUTION" </dev/null
+  "${options[@]}" </dev/null
 
 step "2/3 evaluation on the test views"
 ns-eval --load-config "$run/config.yml" --output-path "$run/eval.json" </dev/null
@@ -38,6 +62,7 @@ ns-render camera-path --load-config "$run/config.yml" --camera-path-filename "$r
 psnr="$(python -c 'import json, sys; print("%.2f" % json.load(open(sys.argv[1]))["results"]["psnr"])' "$run/eval.json")"
 step "done in $((SECONDS - begin)) s"
 printf 'PSNR        %s dB on the test views\n' "$psnr"
+[ -z "$photos" ] || printf 'dataset     %s (look at capture.png)\n' "$root/$dataset"
 printf 'checkpoint  %s\n' "$root/$run"/nerfstudio_models/*.ckpt
 printf 'metrics     %s\n' "$root/$run/eval.json"
 printf 'video       %s\n' "$root/$run/orbit.mp4"

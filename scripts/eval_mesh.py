@@ -19,11 +19,10 @@ from rich.table import Table
 
 from nerf_plugins.errors import InputError
 from nerf_plugins.geometry import dtu
-from nerf_plugins.geometry.cameras import Camera
 from nerf_plugins.geometry.compare import Comparison, compare
 from nerf_plugins.geometry.sampling import Points, read_mesh, read_points, sample_mesh, sample_scene
 from nerf_plugins.geometry.visibility import is_observed
-from nerf_plugins.scenes import SCENES
+from nerf_plugins.scenes import SCENES, Camera
 
 DEPTH_BEHIND_SURFACE = 0.02
 """How far behind the true surface a point of the mesh still counts as observed, as a share of the diagonal."""
@@ -101,7 +100,7 @@ def demo_cameras(views: int) -> list[Camera]:
     size = 1024
     focal = 0.5 * size / np.tan(0.5 * FIELD_OF_VIEW)
     poses = split_cameras(DemoDataParserConfig(num_train=views))["train"]
-    return [Camera(pose[:3], focal, focal, 0.5 * size, 0.5 * size, size, size) for pose in poses]
+    return [Camera.centred(pose, focal, size, size) for pose in poses]
 
 
 def diagonal_of(points: Points) -> float:

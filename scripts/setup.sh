@@ -98,6 +98,6 @@ fi
 target="$root${extras:+[$extras]}"
 say "pip install -e ${target/#"$root"/.} (the first time torch and nerfstudio are downloaded: several minutes)"
 pip install -e "$target"
-"$venv/bin/python" -c 'from nerf_plugins import doctor; doctor.print_missing_libraries()' || true
+"$venv/bin/python" -c 'from nerf_plugins.doctor.libraries import print_missing_libraries; print_missing_libraries()' || true
 printf '%s\n' "$(checksum)" "$root" "[$extras]" >"$stamp"
 say "done"

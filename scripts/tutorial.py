@@ -22,12 +22,12 @@ import tyro
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from nerf_plugins.fields.hash_encoding import HashEncodingConfig
 from PIL import Image
 from torch import Tensor
 
 from nerf_plugins.engine.memory import keep_freed_memory
 from nerf_plugins.errors import InputError
-from nerf_plugins.fields.hash_encoding import HashEncodingConfig
 from nerf_plugins.fields.nerf_hash import NeRFHash, NeRFHashConfig
 from nerf_plugins.image_fitting.command import growing_steps
 from nerf_plugins.image_fitting.field import picture_hash, picture_mlp
@@ -38,7 +38,7 @@ from nerf_plugins.models.metrics import psnr
 from nerf_plugins.ops import Composited, PackedSamples, blend_background, composite, march_grid, sample_pdf
 from nerf_plugins.samplers.hierarchical import pack_edges
 from nerf_plugins.samplers.occupancy_grid import OccupancyGrid, OccupancyGridConfig
-from nerf_plugins.scenes import camera_rays, demo_scene, depth, render
+from nerf_plugins.scenes import Camera, camera_rays, demo_scene, depth, render
 from nerf_plugins.scenes.cameras import dome, look_at
 
 Lesson = Literal["fit", "rays", "sampling", "compositing", "training"]
@@ -113,15 +113,13 @@ def fit_fields(target: Tensor, steps: int) -> dict[str, Fit]:
 
 def rays_of(pose: np.ndarray, side: int) -> tuple[Tensor, Tensor]:
     """Origins and unit directions of the rays through all pixels' centres, row by row, each (side * side, 3)."""
-    focal, center = FOCAL * side, 0.5 * side
-    origins, directions = camera_rays(pose, focal, focal, center, center, side, rows=range(side))
+    origins, directions = camera_rays(Camera.centred(pose, FOCAL * side, side, side))
     return torch.tensor(origins).float(), torch.tensor(directions).float()
 
 
 def view_of(pose: np.ndarray, side: int) -> Tensor:
     """What a camera sees of the demo scene: (side, side, 4), the last channel its opacity."""
-    focal, center = FOCAL * side, 0.5 * side
-    return torch.tensor(render(demo_scene(), pose, focal, focal, center, center, side, side, supersample=2)).float()
+    return torch.tensor(render(demo_scene(), Camera.centred(pose, FOCAL * side, side, side), supersample=2)).float()
 
 
 def lesson_rays(options: Options) -> None:
@@ -312,8 +310,7 @@ def lesson_compositing(options: Options) -> None:
     figure = plt.figure(figsize=(9.6, 6.0), layout="constrained")
     grid = figure.add_gridspec(2, 4, height_ratios=(1.0, 1.05))
     draw_ray(figure.add_subplot(grid[0, :]), origins[k : k + 1], directions[k : k + 1])
-    focal, center = FOCAL * side, 0.5 * side
-    exact = torch.tensor(depth(demo_scene(), pose, focal, focal, center, center, side, side)).float()
+    exact = torch.tensor(depth(demo_scene(), Camera.centred(pose, FOCAL * side, side, side))).float()
     exact[exact.isinf()] = torch.nan
     depths = torch.where(seen.accumulation > 0.5, seen.depth, torch.nan).view(side, side)
     rgb = blend_background(seen.rgb, seen.accumulation, torch.ones(3)).view(side, side, 3)

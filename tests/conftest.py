@@ -1,9 +1,21 @@
-"""Shared set-up: repeatable property tests, and a switch for the run-time type checker."""
+"""Shared set-up: the run-time type checker and a switch for it, repeatable property tests."""
+
+import pkgutil
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 from jaxtyping import config as jaxtyping_config
+from jaxtyping import install_import_hook
+
+import nerf_plugins
+
+UNCHECKED = {"kernels", "experiments", "sweep", "evaluation"}
+"""Rooms that are not type-checked at run time. Warp compiles the kernels' source, so nothing may be wrapped around it; the
+others are made of protocols, which cannot be asked at run time."""
+CHECKED = [f"nerf_plugins.{m.name}" for m in pkgutil.iter_modules(nerf_plugins.__path__) if m.name not in UNCHECKED]
+# Every new room is checked without being listed. PEP 484's tower: an int is a float too.
+install_import_hook(CHECKED, "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 
 SLOW_IS_FINE = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
 settings.register_profile("repeatable", derandomize=True, max_examples=40, **SLOW_IS_FINE)

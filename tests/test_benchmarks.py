@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nerf_plugins.sweep.planned_runs import method_config
+
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 CONFIGS = SCRIPTS.parent / "configs"
 
@@ -83,7 +85,7 @@ def test_bench_train_reports_each_method_and_goes_on_where_one_fails(cache: Path
     folder = cache / "results"
     methods = ["nerf-hash-custom+model.occupancy.grid.resolution=16", "no-such-method"]
     output = run("bench_train.py", "--smoke", "--output-dir", str(folder), "--methods", *methods)
-    assert "method no-such-method: nerfstudio knows no such method" in output
+    assert "no-such-method did not run: unknown method no-such-method" in output
     with (folder / "results.csv").open() as file:
         (row,) = csv.DictReader(file)
     assert row["method"] == methods[0]
@@ -101,19 +103,17 @@ def test_recipes_name_known_options_and_methods(recipe: Path, monkeypatch: pytes
     monkeypatch.syspath_prepend(str(SCRIPTS))
     bench_train = importlib.import_module("bench_train")
     options = bench_train.read_recipe(recipe)
-    known = importlib.import_module("nerfstudio.configs.method_configs").all_methods
     for method in options.methods:
-        name, *overrides = method.split("+")
-        bench_train.with_options(known[name].pipeline, overrides)
+        method_config(options, method)
 
 
 @pytest.mark.parametrize(
     ("option", "message"),
     [
         # NeuS's, not NeRF's.
-        ("model.sampler=surface", "option model.sampler is 'surface': give a value of type Literal"),
+        ("model.sampler=surface", "option pipeline.model.sampler is 'surface': give a value of type Literal"),
         ("model.near_plane=2000", "near_plane must be >= 0 and below far_plane"),
-        ("model.occupancy.marchr=warp", "unknown option model.occupancy.marchr"),
+        ("model.occupancy.marchr=warp", "unknown option pipeline.model.occupancy.marchr"),
     ],
 )
 def test_a_wrong_option_of_a_method_is_one_line(option: str, message: str, monkeypatch: pytest.MonkeyPatch):
@@ -125,21 +125,27 @@ def test_a_wrong_option_of_a_method_is_one_line(option: str, message: str, monke
     assert "\n" not in failure
 
 
-def test_numbers_are_read_as_ns_train_reads_them(monkeypatch: pytest.MonkeyPatch):
+def test_a_recipe_has_the_options_of_all_methods_and_the_command_line_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.syspath_prepend(str(SCRIPTS))
     bench_train = importlib.import_module("bench_train")
-    known = importlib.import_module("nerfstudio.configs.method_configs").all_methods["nerf-hash-custom"].pipeline
-    overrides = ["model.near_plane=1e-3", "model.occupancy.grid.resolution=16"]
-    changed = bench_train.with_options(known, overrides).model
-    assert (changed.near_plane, changed.occupancy.grid.resolution) == (1e-3, 16)
-    assert known.model.near_plane == 0.05
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        "methods: [nerf-hash-custom+model.near_plane=1e-3]\nseconds: 7\ncheckpoints: 3\neval_images: 0\n"
+        "options: {pipeline.model.occupancy.grid.resolution: 16}\n"
+    )
+    options = bench_train.parse_options([f"--recipe={recipe}", "--dataparser", "demo-data", "--eval-images", "2"])
+    assert (options.seconds, options.checkpoints, options.eval_images) == (7.0, (3.0,), 2)
+    model = method_config(options, options.methods[0]).pipeline.model
+    assert (model.near_plane, model.occupancy.grid.resolution) == (1e-3, 16)
 
 
 def test_an_unknown_option_in_a_recipe_is_one_line(tmp_path: Path):
     recipe = tmp_path / "recipe.yaml"
-    recipe.write_text("secnds: 3")
+    recipe.write_text("methods: [nerf-hash-custom]\nsecnds: 3")
     command = [sys.executable, str(SCRIPTS / "bench_train.py"), "--recipe", str(recipe)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert result.returncode != 0
-    assert f"--recipe {recipe} has the unknown option secnds" in result.stderr
+    assert f"recipe {recipe}: unknown key 'secnds': did you mean seconds" in result.stderr
     assert "Traceback" not in result.stderr

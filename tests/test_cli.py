@@ -1,12 +1,18 @@
 """The nerf-plugins command."""
 
+import importlib.metadata
+import inspect
 import json
 import subprocess
 import sys
 
 import pytest
 
-from nerf_plugins import cli, doctor
+import nerf_plugins
+from nerf_plugins import cli
+from nerf_plugins.doctor import command as doctor
+from nerf_plugins.doctor.findings import Finding, Probe
+from nerf_plugins.doctor.report import examine
 from nerf_plugins.errors import InputError
 
 
@@ -16,10 +22,12 @@ def run(*args):
     return stopped.value.code
 
 
-def test_help_names_the_subcommands(capsys):
+def test_help_names_the_subcommands_and_says_what_they_do(capsys):
     assert run("--help") == 0
-    out = capsys.readouterr().out
-    assert all(name in out for name in cli.COMMANDS)
+    out = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for name, command in cli.COMMANDS.items():
+        text = command.help or inspect.getdoc(command.options)
+        assert f"• {name} {text.split()[0]}" in out
 
 
 def test_a_subcommand_is_needed(capsys):
@@ -27,10 +35,19 @@ def test_a_subcommand_is_needed(capsys):
     assert run("no-such-thing") == 2
 
 
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_each_room_has_its_command(name):
+    """`run(options) -> exit code`, beside light options."""
+    room = f"nerf_plugins.{cli.COMMANDS[name].room}"
+    signature = inspect.signature(importlib.import_module(f"{room}.command").run)
+    assert (list(signature.parameters), signature.return_annotation) in ((["options"], int), (["options"], "int"))
+    importlib.import_module(f"{room}.options")
+
+
 @pytest.mark.parametrize(("status", "code"), [("ok", 0), ("broken", 1)])
 def test_the_doctors_exit_code_says_whether_the_default_method_can_run(monkeypatch, capsys, status, code):
-    probe = doctor.Probe("Warp", lambda name: doctor.Finding(name, status, "faked"), required=True)
-    report = doctor.examine([probe])
+    probe = Probe("Warp", lambda name: Finding(name, status, "faked"), required=True)
+    report = examine([probe])
     monkeypatch.setattr(doctor, "examine", lambda: report)
     assert run("doctor") == code
     assert "faked" in capsys.readouterr().out
@@ -39,28 +56,31 @@ def test_the_doctors_exit_code_says_whether_the_default_method_can_run(monkeypat
 
 
 def test_what_the_user_can_mend_is_one_line(monkeypatch, capsys):
-    def fails() -> int:
-        """Fail."""
+    def fails(options):
         raise InputError("no pictures in x: give another --data")
 
-    monkeypatch.setitem(cli.COMMANDS, "fails", fails)
-    assert run("fails") == 1
+    monkeypatch.setattr(doctor, "run", fails)
+    assert run("doctor") == 1
     assert capsys.readouterr().err == "error: no pictures in x: give another --data\n"
 
 
 def test_an_interrupt_is_one_line(monkeypatch, capsys):
-    def waits() -> int:
-        """Wait."""
+    def waits(options):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(cli.COMMANDS, "waits", waits)
-    assert run("waits") == 130
+    monkeypatch.setattr(doctor, "run", waits)
+    assert run("doctor") == 130
     assert capsys.readouterr() == ("", "stopped\n")
 
 
 def test_the_import_is_cheap():
     heavy = ("torch", "warp", "nerfstudio", "numpy", "mediapy")
-    modules = "nerf_plugins.cli, nerf_plugins.doctor, nerf_plugins.video"
+    modules = "nerf_plugins.cli, nerf_plugins.doctor.command, nerf_plugins.files.ffmpeg"
     code = f"import sys, {modules}; print([m for m in {heavy} if m in sys.modules])"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+def test_the_version_is_that_of_the_installation():
+    assert nerf_plugins.__version__ == importlib.metadata.version("nerf-plugins")
+    assert not hasattr(nerf_plugins, "no_such_thing")

@@ -11,7 +11,7 @@ from nerfstudio.configs.base_config import InstantiateConfig
 import nerf_plugins.dataparsers
 import nerf_plugins.methods  # noqa: F401 - makes all of them known
 from nerf_plugins.dataparsers.neus import NeusDataParserConfig
-from nerf_plugins.fields.hash_encoding import HashEncodingConfig
+from nerf_plugins.fields.encodings import HashEncodingConfig
 from nerf_plugins.fields.nerf_hash import NeRFHashConfig
 
 

@@ -100,7 +100,7 @@ def trained(workspace: Path) -> Path:
 def test_training_leaves_a_checkpoint_of_plain_tensors_and_numbers(trained: Path):
     assert [path.name for path in (trained / "nerfstudio_models").iterdir()] == ["step-000000039.ckpt"]
     state = torch.load(trained / "nerfstudio_models" / "step-000000039.ckpt", weights_only=True)
-    assert "_model.sampler.grid.occupied" in state["pipeline"]
+    assert "_model.sampler.march.grid.occupied" in state["pipeline"]
 
 
 def test_evaluation(workspace: Path, trained: Path):
@@ -133,8 +133,8 @@ def test_resuming_goes_on_after_the_checkpoint_and_keeps_the_first_run(workspace
 SMALL_HASH = ["--pipeline.model.field.encoding.n-levels=4", "--pipeline.model.field.encoding.log2-table-size=12"]
 SMALL_NEUS_HASH = [
     *SMALL_HASH,
-    "--pipeline.model.surface.occupancy.grid.resolution=16",
-    "--pipeline.model.surface.occupancy.steps-per-diagonal=64",
+    "--pipeline.model.surface.grid.resolution=16",
+    "--pipeline.model.surface.steps-per-diagonal=64",
     "--max-num-iterations=120",
 ]
 SMALL_MLP = [

@@ -9,8 +9,8 @@ import pytest
 import torch
 import trimesh
 
+from nerf_plugins.export.implicit import ImplicitSurface
 from nerf_plugins.export.mesh import extract_mesh
-from nerf_plugins.implicit import ImplicitSurface
 from nerf_plugins.scenes import demo_scene
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "eval_mesh.py"

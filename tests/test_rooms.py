@@ -103,7 +103,7 @@ def test_ops_load_the_kernels_at_the_first_call():
 
 
 @pytest.mark.parametrize(
-    ("room", "allowed"), [("scenes", {"numpy"}), ("kernels", {"warp"}), ("errors", set()), ("implicit", {"torch"})]
+    ("room", "allowed"), [("scenes", {"numpy"}), ("kernels", {"warp"}), ("errors", set()), ("calls", {"torch"})]
 )
 def test_rooms_without_the_rest_of_the_world(room: str, allowed: set[str]):
     known = {"nerf_plugins", "jaxtyping", *sys.stdlib_module_names}

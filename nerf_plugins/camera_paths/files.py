@@ -1,11 +1,11 @@
-"""nerfstudio's camera-path JSON: what `ns-render camera-path` and the viewer's "Load Path" read, with the novelty of each view added.
+"""nerfstudio's camera-path JSON: what ``ns-render camera-path`` and the viewer's "Load Path" read, with the novelty of each view added.
 
-* `camera_path`: every view, with `camera_to_world` (4x4, by rows; x right, y up, looking along -z; the model's space), `fov` (vertical,
-  degrees) and `aspect`. Pixels are squares, the principal point is the centre. This is what is rendered.
-* `keyframes`: some of these views, `matrix` being the same as `camera_to_world`. The viewer reads only these, lays its own spline through
-  them, and does not read `is_cycle`: tick its "Loop" for a closed path.
-* in a view of `camera_path`, `novelty`: `distance` to the nearest training camera, in the model's unit; `angle` in degrees to the training
-  camera that looks most nearly the same way; and `nearest`: image, distance and angle of the nearest training cameras.
+* ``camera_path``: every view, with ``camera_to_world`` (4x4, by rows; x right, y up, looking along -z; the model's space), ``fov``
+  (vertical, degrees) and ``aspect``. Pixels are squares, the principal point is the centre. This is what is rendered.
+* ``keyframes``: some of these views, ``matrix`` being the same as ``camera_to_world``. The viewer reads only these, lays its own spline
+  through them, and does not read ``is_cycle``: tick its "Loop" for a closed path.
+* in a view of ``camera_path``, ``novelty``: ``distance`` to the nearest training camera, in the model's unit; ``angle`` in degrees to the
+  training camera that looks most nearly the same way; and ``nearest``: image, distance and angle of the nearest training cameras.
 """
 
 from __future__ import annotations
@@ -16,12 +16,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Float
 
 from nerf_plugins.camera_paths.novelty import Novelty
-from nerf_plugins.new_files import new_file
-
-Array = npt.NDArray[np.floating]
+from nerf_plugins.files.writing import new_file
 
 MAX_KEYFRAMES = 60
 """More are a burden to the viewer."""
@@ -31,15 +29,15 @@ class CameraPath(NamedTuple):
     """A path to render.
 
     Attributes:
-        poses: camera-to-world `(n, 4, 4)`.
-        fovs: vertical, in degrees `(n,)`.
+        poses: camera-to-world.
+        fovs: vertical, in degrees.
         width, height: of the pictures in pixels, even.
         fps: views a second.
         closed: the first view follows the last.
     """
 
-    poses: Array
-    fovs: Array
+    poses: Float[np.ndarray, "n 4 4"]
+    fovs: Float[np.ndarray, "n"]
     width: int
     height: int
     fps: float

@@ -5,38 +5,36 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-
-Array = npt.NDArray[np.floating]
+from jaxtyping import Float, Int
 
 
 class Novelty(NamedTuple):
-    """Of `n` views, against the `k` nearest training cameras of each, the nearest first.
+    """Of ``n`` views, against the ``k`` nearest training cameras of each, the nearest first.
 
     Attributes:
-        nearest: indices of these training cameras `(n, k)`.
-        distances: between the positions `(n, k)`, in the model's unit.
-        angles: between the directions of view `(n, k)`, in degrees.
-        least_angle: to the training camera, of all, that looks most nearly the same way `(n,)`, in degrees.
+        nearest: indices of these training cameras.
+        distances: between the positions, in the model's unit.
+        angles: between the directions of view, in degrees.
+        least_angle: to the training camera, of all, that looks most nearly the same way, in degrees.
     """
 
-    nearest: npt.NDArray[np.integer]
-    distances: Array
-    angles: Array
-    least_angle: Array
+    nearest: Int[np.ndarray, "n k"]
+    distances: Float[np.ndarray, "n k"]
+    angles: Float[np.ndarray, "n k"]
+    least_angle: Float[np.ndarray, "n"]
 
     @property
-    def distance(self) -> Array:
-        """To the nearest training camera `(n,)`."""
+    def distance(self) -> Float[np.ndarray, "n"]:
+        """To the nearest training camera."""
         return self.distances[:, 0]
 
 
-def view_novelty(views: Array, training: Array, k: int) -> Novelty:
+def view_novelty(views: Float[np.ndarray, "n 4 4"], training: Float[np.ndarray, "m 4 4"], k: int) -> Novelty:
     """The novelty of views.
 
     Args:
-        views: camera-to-world matrices `(n, 4, 4)`.
-        training: those of the training cameras `(m, 4, 4)`, m >= 1.
+        views: camera-to-world matrices.
+        training: those of the training cameras, one or more.
         k: number of nearest cameras; m where there are fewer.
     """
     distances, angles = _differences(views, training)
@@ -45,8 +43,8 @@ def view_novelty(views: Array, training: Array, k: int) -> Novelty:
     return Novelty(nearest, *chosen, least_angle=angles.min(axis=1))
 
 
-def spacing(training: Array) -> tuple[float, float] | None:
-    """How near training cameras `(m, 4, 4)` are to each other: the median over them of the distance to the nearest other and of the angle
+def spacing(training: Float[np.ndarray, "m 4 4"]) -> tuple[float, float] | None:
+    """How near training cameras are to each other: the median over them of the distance to the nearest other and of the angle
     to the one that looks most nearly the same way. None for a single one."""
     if len(training) < 2:
         return None
@@ -56,8 +54,10 @@ def spacing(training: Array) -> tuple[float, float] | None:
     return float(np.median(distances.min(axis=1))), float(np.median(angles.min(axis=1)))
 
 
-def _differences(views: Array, others: Array) -> tuple[Array, Array]:
-    """Distances between positions and angles between directions of view, each `(n, m)`."""
+def _differences(
+    views: Float[np.ndarray, "n 4 4"], others: Float[np.ndarray, "m 4 4"]
+) -> tuple[Float[np.ndarray, "n m"], Float[np.ndarray, "n m"]]:
+    """Distances between positions and angles between directions of view."""
     distances = np.linalg.norm(views[:, None, :3, 3] - others[None, :, :3, 3], axis=2)
     a, b = (poses[:, :3, 2] / np.linalg.norm(poses[:, :3, 2], axis=1, keepdims=True) for poses in (views, others))
     # Exact for small angles, where the arc cosine of a rounded product is not.

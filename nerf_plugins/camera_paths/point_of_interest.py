@@ -6,27 +6,27 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
+from jaxtyping import Float
 from nerfstudio.cameras.cameras import Cameras
 from scipy.spatial import KDTree
 
 from nerf_plugins.errors import InputError
 
-Array = npt.NDArray[np.floating]
 Track = Callable[[Sequence[Any]], Iterable[Any]]
 
 CAMERAS = 16
 PIXELS = 32
-"""The surface is looked at from this many cameras, evenly chosen, through this many columns and rows of each image."""
+"""The surface is looked at from this many cameras, evenly chosen, through this many columns and rows of each image:
+16,384 rays, fewer than a picture of 200 pixels has."""
 NEIGHBOURHOOD = 0.3
 """Radius within which surface points are counted, in units of their median distance from their middle."""
 
 
-def axes_meet(poses: Array) -> Array:
-    """The point `(3,)` nearest to the optical axes of cameras `(n, 4, 4)`, in the least-squares sense.
+def axes_meet(poses: Float[np.ndarray, "n 4 4"]) -> Float[np.ndarray, "3"]:
+    """The point nearest to the optical axes of cameras, in the least-squares sense.
 
-    With the axis through `c` along the unit vector `v`, a point `x` is `|(I - v vᵀ)(x - c)|` away from it.
+    With the axis through ``c`` along the unit vector ``v``, a point ``x`` is ``|(I - v vᵀ)(x - c)|`` away from it.
 
     Raises:
         InputError: there are fewer than two cameras, their axes are parallel, or the point is behind most of the cameras.
@@ -46,16 +46,16 @@ def axes_meet(poses: Array) -> Array:
     return point
 
 
-def surface_points(model: Any, cameras: Cameras, track: Track = iter) -> Array:
+def surface_points(model: Any, cameras: Cameras, track: Track = iter) -> Float[np.ndarray, "n 3"]:
     """Where rays of some pixels of some cameras meet the surface.
 
     Args:
-        model: a nerfstudio model of rays, for evaluation; `depth` is the distance along the ray.
+        model: a nerfstudio model of rays, for evaluation; ``depth`` is the distance along the ray.
         cameras: on the model's device.
         track: passes the list of cameras on, as a progress bar does.
 
     Returns:
-        Points `(n, 3)` of the rays that are at least half absorbed.
+        Points of the rays that are at least half absorbed.
 
     Raises:
         InputError: the model gives no depth.
@@ -65,7 +65,7 @@ def surface_points(model: Any, cameras: Cameras, track: Track = iter) -> Array:
 
 
 @torch.no_grad()
-def _points_of_camera(model: Any, cameras: Cameras, index: int) -> Array:
+def _points_of_camera(model: Any, cameras: Cameras, index: int) -> Float[np.ndarray, "n 3"]:
     height, width = int(cameras.height[index]), int(cameras.width[index])
     rows, columns = ((torch.arange(PIXELS, device=cameras.device) + 0.5) * (side / PIXELS) for side in (height, width))
     coords = torch.stack(torch.meshgrid(rows, columns, indexing="ij"), dim=-1).reshape(-1, 2)
@@ -78,8 +78,8 @@ def _points_of_camera(model: Any, cameras: Cameras, index: int) -> Array:
     return points[seen].double().cpu().numpy()
 
 
-def densest_point(points: Array) -> Array:
-    """The one of the points `(n, 3)` that has most others around it.
+def densest_point(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "3"]:
+    """The one of the points that has most others around it.
 
     Raises:
         InputError: there are none.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Float
 from nerfstudio.cameras.cameras import Cameras, CameraType
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from nerfstudio.engine.trainer import TrainerConfig
@@ -16,27 +16,25 @@ from nerf_plugins.data.names import dataset_folder, image_names
 from nerf_plugins.data.subset import evaluation_images, training_images
 from nerf_plugins.errors import InputError
 
-Array = npt.NDArray[np.floating]
-
 
 class Views(NamedTuple):
     """The views of a split.
 
     Attributes:
         cameras: as the dataparser gave them.
-        poses: camera-to-world `(n, 4, 4)`, float64, in the space of the run's model.
+        poses: camera-to-world, float64, in the space of the run's model.
         paths: of the images.
         names: the paths within the dataset's folder.
     """
 
     cameras: Cameras
-    poses: Array
+    poses: Float[np.ndarray, "n 4 4"]
     paths: list[Path]
     names: list[str]
 
     @property
-    def fovs(self) -> Array:
-        """Vertical fields of view `(n,)`, in degrees.
+    def fovs(self) -> Float[np.ndarray, "n"]:
+        """Vertical fields of view, in degrees.
 
         Raises:
             InputError: the cameras have none.

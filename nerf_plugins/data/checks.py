@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+
 import torch
-from jaxtyping import Bool
-from nerfstudio.cameras.cameras import Cameras
+from jaxtyping import Bool, Float
+from nerfstudio.cameras.cameras import Cameras, CameraType
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from torch import Tensor
 
@@ -13,6 +17,10 @@ from nerf_plugins.spaces import box_span
 
 # Rounding in hand-written transforms; beyond it rays would not have length 1.
 _ROTATION_TOLERANCE = 1e-2
+_FAR_AWAY = 30.0
+"""Times the median distance from the cameras' middle."""
+_WIDEST = 7.5
+"""Image width in focal lengths: an angle of 150 degrees."""
 
 
 def check_dataparser_outputs(outputs: DataparserOutputs, split: str, opens_images: bool = True) -> None:
@@ -33,9 +41,8 @@ def check_dataparser_outputs(outputs: DataparserOutputs, split: str, opens_image
         raise InputError(f"only one training image ({names[0]}): a radiance field needs at least two views")
     for name in names:
         if opens_images and not name.is_file():
-            raise InputError(
-                f"image {name} of the {split} split does not exist: check the frames that the dataset lists"
-            )
+            raise InputError(f"image {name} of the {split} split does not exist: {missing_image(name)}")
+    check_intrinsics(outputs.cameras, [str(name) for name in names])
     check_poses(outputs.cameras.camera_to_worlds, [str(name) for name in names])
     if split == "train" and not bool(looks_at_box(outputs.cameras, outputs.scene_box.aabb).any()):
         raise InputError(
@@ -44,7 +51,24 @@ def check_dataparser_outputs(outputs: DataparserOutputs, split: str, opens_image
         )
 
 
-def check_poses(camera_to_worlds: Tensor, names: list[str]) -> None:
+def missing_image(path: Path) -> str:
+    """What to do about an image that is not there."""
+    if "\\" in str(path):
+        return "write / in file_path instead of \\"
+    folder = path.parent
+    if not folder.is_dir():
+        return f"there is no folder {folder}"
+    alike = sorted(other.name for other in folder.iterdir() if _plain_stem(other.name) == _plain_stem(path.name))
+    if alike:
+        return f"but {alike[0]} does: write its name so, with its ending"
+    return "check the frames that the dataset lists"
+
+
+def _plain_stem(name: str) -> str:
+    return unicodedata.normalize("NFC", Path(name).stem).casefold()
+
+
+def check_poses(camera_to_worlds: Tensor, names: list[str], where: str = "") -> None:
     """Checks that poses (n, 3, 4) are finite and rigid.
 
     Raises:
@@ -53,14 +77,98 @@ def check_poses(camera_to_worlds: Tensor, names: list[str]) -> None:
     rotation = camera_to_worlds[:, :3, :3].double()
     for i, name in enumerate(names):
         if not bool(camera_to_worlds[i].isfinite().all()):
-            raise InputError(f"the pose of {name} is not finite: {camera_to_worlds[i].tolist()}")
+            raise InputError(f"{where}the pose of {name} is not finite: {camera_to_worlds[i].tolist()}")
         error = float((rotation[i].T @ rotation[i] - torch.eye(3, dtype=torch.float64)).abs().max())
         determinant = float(torch.linalg.det(rotation[i]))
         if error > _ROTATION_TOLERANCE or determinant < 0:
             raise InputError(
-                f"the pose of {name} is not a rotation and a translation (R^T R differs from 1 by {error:.3g}, det R = "
+                f"{where}the pose of {name} is not a rotation and a translation (R^T R differs from 1 by {error:.3g}, det R = "
                 f"{determinant:.3g}): remove scale, shear or mirroring from its transform"
             )
+
+
+def check_spread(camera_to_worlds: Tensor, where: str) -> None:
+    """Checks that poses (n, 3, 4) are of several cameras that do not all stand in one place: depth is seen from two places only.
+
+    Raises:
+        InputError: saying where they stand.
+    """
+    if len(camera_to_worlds) == 1:
+        raise InputError(f"{where}: there is only one photo: a radiance field needs at least two views")
+    positions = camera_to_worlds[:, :, 3].double()
+    spread = float((positions - positions[0]).norm(dim=-1).max())
+    if spread <= 1e-6 * max(1e-3, float(positions[0].norm())):
+        place = ", ".join(f"{value:.3g}" for value in positions[0].tolist())
+        raise InputError(
+            f"{where}: all {len(positions)} cameras stand in one place ({place}): depth cannot be seen from there; take photos from "
+            "several places, or check how the poses were written"
+        )
+
+
+def check_intrinsics(cameras: Cameras, names: list[str]) -> None:
+    """Checks that focal lengths are above 0 and that they, principal points and distortion are finite.
+
+    Raises:
+        InputError: naming the first image of which they are not.
+    """
+    for key in ("fx", "fy", "cx", "cy"):
+        values = getattr(cameras, key)
+        wrong = ~values.isfinite() | (values <= 0 if key in ("fx", "fy") else False)
+        if bool(wrong.any()):
+            i = int(wrong.flatten().nonzero()[0])
+            raise InputError(f"the camera of {names[i]} has {key} {float(values[i]):g}: check the cameras' file")
+    distortion = cameras.distortion_params
+    if distortion is not None and not bool(distortion.isfinite().all()):
+        i = int((~distortion.isfinite()).any(-1).nonzero()[0])
+        raise InputError(
+            f"the camera of {names[i]} has the distortion {distortion[i].tolist()}: check the cameras' file"
+        )
+
+
+def camera_remarks(cameras: Sequence[Cameras], names: Sequence[str]) -> list[str]:
+    """Lines for the user on cameras that are sound, but hardly meant: far from all others, one pose for several images, a principal point
+    outside the image, a very wide angle.
+
+    Args:
+        cameras: one by one.
+        names: of their images.
+    """
+    poses = torch.stack([camera.camera_to_worlds for camera in cameras])
+    lines = [_far_away(poses[:, :3, 3].double(), names), _same_pose(poses, names)]
+    lines += [line for line in map(_odd_intrinsics, cameras, names) if line][:1]
+    return [line for line in lines if line]
+
+
+def _far_away(positions: Float[Tensor, "n 3"], names: Sequence[str]) -> str | None:
+    distances = (positions - positions.median(dim=0).values).norm(dim=-1)
+    usual, farthest = float(distances.median()), int(distances.argmax())
+    if usual <= 0 or float(distances[farthest]) <= _FAR_AWAY * usual:
+        return None
+    return (
+        f"The camera of {names[farthest]} stands {float(distances[farthest]) / usual:,.0f} times as far from the middle of all cameras as "
+        "is usual: it decides the scene's scale; remove its frame if the pose is wrong."
+    )
+
+
+def _same_pose(poses: Float[Tensor, "n 3 4"], names: Sequence[str]) -> str | None:
+    flat = [tuple(pose) for pose in poses.flatten(1).tolist()]
+    first = {pose: name for pose, name in reversed(list(zip(flat, names)))}
+    copies = [(name, first[pose]) for pose, name in zip(flat, names) if first[pose] != name]
+    if not copies:
+        return None
+    return f"{len(copies)} images have the very pose of another one, {copies[0][0]} that of {copies[0][1]}."
+
+
+def _odd_intrinsics(camera: Cameras, name: str) -> str | None:
+    fx, cx, cy = float(camera.fx), float(camera.cx), float(camera.cy)
+    width, height = int(camera.width), int(camera.height)
+    if not (0 <= cx <= width and 0 <= cy <= height):
+        return f"The principal point of {name}, ({cx:g}, {cy:g}), is outside its {width}x{height} pixels."
+    if min(cx, cy) < 1.0 < min(width, height) / 4:
+        return f"The principal point of {name}, ({cx:g}, {cy:g}), is in a corner of its {width}x{height} pixels: it is given in pixels."
+    if int(camera.camera_type) == CameraType.PERSPECTIVE.value and width / fx > _WIDEST:
+        return f"The focal length of {name}, {fx:g}, is short for a width of {width}: it is given in pixels."
+    return None
 
 
 def is_inside_box(cameras: Cameras, aabb: Tensor) -> Bool[Tensor, "n"]:

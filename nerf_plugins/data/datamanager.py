@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from nerfstudio.cameras.rays import RayBundle
-from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager, VanillaDataManagerConfig
+from nerfstudio.data.datamanagers.base_datamanager import (
+    VanillaDataManager,
+    VanillaDataManagerConfig,
+    variable_res_collate,
+)
 from nerfstudio.data.pixel_samplers import PixelSamplerConfig
-from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
-from nerf_plugins.data.checks import check_dataparser_outputs, is_inside_box
+from nerf_plugins.console import say, warn
+from nerf_plugins.data.checks import camera_remarks, check_dataparser_outputs, is_inside_box
 from nerf_plugins.data.dataset import CheckedDataset
 from nerf_plugins.data.layouts import explain_failure
 from nerf_plugins.data.names import dataset_folder, image_names
 from nerf_plugins.data.pixel_sampler import CentreCropPixelSampler, CentreCropPixelSamplerConfig
 from nerf_plugins.data.rays import make_ray_generator, upload
 from nerf_plugins.data.subset import SubsetConfig, evaluation_images, training_images
+from nerf_plugins.data.transforms import check_files
 from nerf_plugins.errors import InputError
 
 
@@ -55,9 +61,12 @@ class NerfDataManager(VanillaDataManager[CheckedDataset]):
 
     def __init__(self, config: NerfDataManagerConfig, *args: Any, **kwargs: Any) -> None:
         try:
+            if config.data is not None:
+                config.dataparser.data = Path(config.data)
+            check_files(config.dataparser)
             super().__init__(config, *args, **kwargs)
         except Exception as e:
-            known = explain_failure(config.dataparser, e, has_parsed=hasattr(self, "train_dataparser_outputs"))
+            known = explain_failure(config.dataparser, e, has_parsed=hasattr(self, "eval_dataparser_outputs"))
             if known is None:
                 raise
             raise known from e
@@ -74,6 +83,8 @@ class NerfDataManager(VanillaDataManager[CheckedDataset]):
         times = None if outputs.cameras.times is None else outputs.cameras.times.reshape(-1).tolist()
         metadata = {**outputs.metadata, "cameras_inside_box": bool(inside), "alpha_color": alpha_color, "times": times}
         trains = self.test_mode == "val"  # "test" and "inference" evaluate and render
+        if trains:
+            self._warn_of_cameras()
         return CheckedDataset(
             replace(outputs, metadata=metadata),
             scale_factor=self.config.camera_res_scale_factor,
@@ -93,7 +104,14 @@ class NerfDataManager(VanillaDataManager[CheckedDataset]):
         train, held_out = self.train_dataparser_outputs.image_filenames, self.eval_dataparser_outputs.image_filenames
         n_seen = len(set(train) & set(held_out))
         warning = f"; {n_seen} of these are trained on too" if n_seen else ""
-        CONSOLE.print(f"Subset: training on {len(train)} images, evaluating on {len(held_out)}{warning}.")
+        say(f"Subset: training on {len(train)} images, evaluating on {len(held_out)}{warning}.")
+
+    def _warn_of_cameras(self) -> None:
+        """Lines on what is odd in the cameras of all images."""
+        parts = [self.train_dataparser_outputs, self.eval_dataparser_outputs]
+        seen = {name: outputs.cameras[i] for outputs in parts for i, name in enumerate(outputs.image_filenames)}
+        for line in camera_remarks(list(seen.values()), [name.name for name in seen]):
+            warn(line)
 
     @property
     def train_image_names(self) -> list[str]:
@@ -114,9 +132,23 @@ class NerfDataManager(VanillaDataManager[CheckedDataset]):
             self.exclude_batch_keys_from_device = [*self.exclude_batch_keys_from_device, "image_idx"]
         super().setup_train()
         self.train_ray_generator = make_ray_generator(self.train_dataset.cameras.to(self.device))
+        for line in self.train_dataset.remarks():
+            warn(line[1:]) if line.startswith("!") else say(line)
 
     def setup_eval(self) -> None:
         """The same of the held-out ones."""
+        if (
+            len(
+                {
+                    tuple(size)
+                    for size in torch.cat(
+                        [self.eval_dataset.cameras.width, self.eval_dataset.cameras.height], 1
+                    ).tolist()
+                }
+            )
+            > 1
+        ):
+            self.config.collate_fn = variable_res_collate  # nerfstudio looks at the training images only
         super().setup_eval()
         self.eval_ray_generator = make_ray_generator(self.eval_dataset.cameras.to(self.device))
 

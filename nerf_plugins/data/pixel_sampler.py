@@ -1,12 +1,15 @@
-"""Pixel sampling with a centre crop for the first steps. Where there are no masks, nothing waits for the device."""
+"""Pixel sampling: from the centre of the images for the first steps, from what masks keep, and from images of several sizes.
+
+Where there are no masks, nothing waits for the device."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, Shaped
 from nerfstudio.data.pixel_samplers import PixelSampler, PixelSamplerConfig
 from torch import Tensor
 
@@ -29,12 +32,38 @@ class CentreCropPixelSamplerConfig(PixelSamplerConfig):
             raise InputError(f"pixel sampler: crop_fraction must be in (0, 1], got {self.crop_fraction}")
 
 
+class KeptPixels(NamedTuple):
+    """The pixels that masks keep, image after image."""
+
+    source: Any
+    """The masks; as long as they are the same object, this need not be made again."""
+    pixels: Int[Tensor, "n_kept"]
+    """Of each, its place in its image, row after row (int32)."""
+    starts: Int[Tensor, "n_images_and_1"]
+    """Where each image's begin, and the total (int64)."""
+
+
+def keep_pixels(masks: Shaped[Tensor, "n_images height width 1"] | Sequence[Shaped[Tensor, "_ _ 1"]]) -> KeptPixels:
+    """Lists what masks keep.
+
+    Raises:
+        InputError: nothing is kept.
+    """
+    kept = [mask.flatten().nonzero().squeeze(-1).int() for mask in masks]
+    counts = torch.tensor([0, *(len(pixels) for pixels in kept)], device=kept[0].device)
+    if not counts.any():
+        raise InputError("the masks of all images leave nothing: white is what is used")
+    return KeptPixels(masks, torch.cat(kept), counts.cumsum(0))
+
+
 class CentreCropPixelSampler(PixelSampler):
-    """Samples from the centre while ``step < crop_steps``; where there are masks, from the mask as nerfstudio does."""
+    """Samples from the centre while ``step < crop_steps``; where there are masks, from all that they keep."""
 
     config: CentreCropPixelSamplerConfig
     step: int | None = None
     """The training step, kept by the data manager; None (evaluation): no crop."""
+    kept: KeptPixels | None = None
+    """Of the masks that were last sampled from."""
 
     def sample_method(
         self,
@@ -45,11 +74,11 @@ class CentreCropPixelSampler(PixelSampler):
         mask: Tensor | None = None,
         device: torch.device | str = "cpu",
     ) -> Int[Tensor, "batch_size 3"]:
-        """(image, row, column) of ``batch_size`` pixels."""
+        """(image, row, column) of ``batch_size`` pixels; of those that a mask (n, h, w, 1) keeps all are equally likely."""
         if mask is not None and not self.config.ignore_mask:
-            return super().sample_method(batch_size, num_images, image_height, image_width, mask, device)
-        crops = self.step is not None and self.step < self.config.crop_steps
-        share = self.config.crop_fraction if crops else 1.0
+            image, pixel = self._sample_kept(batch_size, mask)
+            return torch.stack([image, pixel // image_width, pixel % image_width], dim=-1)
+        share = self._share()
         sizes = (num_images, image_height * share, image_width * share)
         corners = (0.0, image_height * (1 - share) / 2, image_width * (1 - share) / 2)
         random = torch.rand((batch_size, 3), device=device).unbind(-1)
@@ -78,3 +107,63 @@ class CentreCropPixelSampler(PixelSampler):
         colors = images.view(-1, n_channels).index_select(0, (image * height + row) * width + column)
         image_idx = batch["image_idx"].to(images.device).index_select(0, image)
         return {"image": colors, "indices": torch.stack([image_idx, row, column], dim=-1)}
+
+    def collate_image_dataset_batch_list(
+        self, batch: dict[str, Any], num_rays_per_batch: int, keep_full_image: bool = False
+    ) -> dict[str, Any]:
+        """Random pixels of images of several sizes, each pixel of all images (that its mask keeps) equally likely.
+
+        Args:
+            batch: ``image``, a list of (h, w, channels), and other lists of the same kind (``mask``); ``image_idx`` (n,).
+            num_rays_per_batch: number of pixels.
+            keep_full_image: give the images too.
+
+        Returns:
+            As for images of one size; the pixels are in the order of the images.
+        """
+        images = batch["image"]
+        device = images[0].device
+        image, pixel = self._sample_list(batch, num_rays_per_batch)
+        counts = torch.bincount(image, minlength=len(images)).tolist()
+        lists = {key: values for key, values in batch.items() if isinstance(values, list)}
+        widths = torch.tensor([picture.shape[1] for picture in images], device=device)[image]
+        collated: dict[str, Any] = {
+            key: torch.cat(
+                [v.reshape(-1, v.shape[-1])[p.to(v.device)] for v, p in zip(values, pixel.split(counts)) if len(p)]
+            )
+            for key, values in lists.items()
+        }
+        image_idx = torch.as_tensor(batch["image_idx"]).to(device)[image]
+        collated["indices"] = torch.stack([image_idx, pixel // widths, pixel % widths], dim=-1)
+        if keep_full_image:
+            collated["full_image"] = images
+        return collated
+
+    def _share(self) -> float:
+        """Of the images' sides, what is sampled from in this step."""
+        crops = self.step is not None and self.step < self.config.crop_steps
+        return self.config.crop_fraction if crops else 1.0
+
+    def _sample_kept(self, count: int, masks: Any) -> tuple[Int[Tensor, "count"], Int[Tensor, "count"]]:
+        """Image, and place in it, of pixels that the masks keep, with replacement: few of them are enough for any batch."""
+        if self.kept is None or self.kept.source is not masks:
+            self.kept = keep_pixels(masks)
+        drawn = torch.randint(len(self.kept.pixels), (count,), device=self.kept.pixels.device)
+        image = torch.searchsorted(self.kept.starts, drawn, right=True) - 1
+        return image, self.kept.pixels[drawn].long()
+
+    def _sample_list(self, batch: dict[str, Any], count: int) -> tuple[Int[Tensor, "count"], Int[Tensor, "count"]]:
+        """Image, ascending, and place in it, of pixels of images of several sizes."""
+        images = batch["image"]
+        device = images[0].device
+        if "mask" in batch and not self.config.ignore_mask:
+            image, pixel = self._sample_kept(count, batch["mask"])
+            order = image.argsort(stable=True)
+            return image[order].to(device), pixel[order].to(device)
+        sizes = torch.tensor([picture.shape[:2] for picture in images], device=device)
+        starts = torch.nn.functional.pad(sizes.prod(dim=1).cumsum(0), (1, 0))
+        drawn = torch.randint(int(starts[-1]), (count,), device=device).sort().values
+        image = torch.searchsorted(starts, drawn, right=True) - 1
+        size, share = sizes[image], self._share()
+        row, column = (size * ((1 - share) / 2 + share * torch.rand(count, 2, device=device))).long().unbind(-1)
+        return image, row * size[:, 1] + column

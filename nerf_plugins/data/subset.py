@@ -13,6 +13,7 @@ from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataparserOu
 
 from nerf_plugins.data.frames import join_frames, select_frames
 from nerf_plugins.data.names import find_images
+from nerf_plugins.data.splits import held_out_images
 from nerf_plugins.errors import InputError
 
 SPLITS = ("train", "val", "test")
@@ -79,7 +80,7 @@ def evaluation_images(
     """
     listed = None if config.split_file is None else read_split_file(config.split_file).test
     if config.split_file is None or listed is None:
-        return dataparser.get_dataparser_outputs(split=split)
+        return held_out_images(dataparser, train, split)
     return _listed(config.split_file, "test", listed, dataparser, train)
 
 

@@ -1,14 +1,5 @@
-"""Dataparsers: `demo-data`, `llff-data` and `neus-data`."""
+"""Dataparsers: a file each, with its ``specification``, and an entry point in ``pyproject.toml``, which is the one list of them.
 
-from nerf_plugins.dataparsers.demo import DemoDataParser, DemoDataParserConfig
-from nerf_plugins.dataparsers.llff import LLFFDataParser, LLFFDataParserConfig
-from nerf_plugins.dataparsers.neus import NeusDataParser, NeusDataParserConfig
-
-__all__ = [
-    "DemoDataParser",
-    "DemoDataParserConfig",
-    "LLFFDataParser",
-    "LLFFDataParserConfig",
-    "NeusDataParser",
-    "NeusDataParserConfig",
-]
+nerfstudio loads these files through the entry points while it imports its own data managers, so none of them may import a data manager or
+a trainer: that would be a circle.
+"""

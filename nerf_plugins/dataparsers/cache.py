@@ -28,7 +28,7 @@ def is_complete(folder: Path) -> bool:
 
 
 def ensure(folder: Path, build: Callable[[Path], None]) -> bool:
-    """Make the folder complete, by `build(empty folder)` unless it is so already.
+    """Make the folder complete, by ``build(empty folder)`` unless it is so already.
 
     Whatever ends the building early, a Ctrl-C too, leaves the place as it was.
 
@@ -52,7 +52,7 @@ def ensure(folder: Path, build: Callable[[Path], None]) -> bool:
 
 
 def _publish(part: Path, folder: Path) -> None:
-    """Rename `part` to `folder`; a damaged one there is taken away, a complete one of another run is kept."""
+    """Rename ``part`` to ``folder``; a damaged one there is taken away, a complete one of another run is kept."""
     while True:
         try:
             part.rename(folder)

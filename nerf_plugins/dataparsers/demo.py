@@ -1,4 +1,4 @@
-"""`demo-data`: the demo scene, rendered at first use into a cache in Blender's format; nothing is downloaded."""
+"""``demo-data``: the demo scene, rendered at first use into a cache in Blender's format; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
+from jaxtyping import Float
 from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
 from nerfstudio.data.dataparsers.blender_dataparser import BlenderDataParserConfig
 from nerfstudio.data.scene_box import SceneBox
+from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 from nerfstudio.utils.colors import COLORS_DICT
 from nerfstudio.utils.rich_utils import CONSOLE
 from PIL import Image
@@ -22,7 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from nerf_plugins.dataparsers import cache
 from nerf_plugins.errors import InputError
-from nerf_plugins.scenes import SCENES, Scene, render
+from nerf_plugins.scenes import SCENES, Camera, Scene, render
 from nerf_plugins.scenes.cameras import dome, held_out_places, pick_evenly
 
 VERSION = 1
@@ -30,17 +31,18 @@ VERSION = 1
 
 TARGET = (0.0, 0.0, -0.1)
 RADIUS = 3.3
-"""Distance of the cameras from `TARGET`; the scene then lies between 2 and 6, as Blender scenes are read."""
+"""Distance of the cameras from ``TARGET``; the scene then lies between 2 and 6, as Blender scenes are read."""
 ELEVATION = (2.0, 80.0)
 """Lowest and highest camera, in degrees over the horizon."""
 FIELD_OF_VIEW = 0.6911112070083618
 """Horizontal, in radians: that of the Blender scenes."""
 SUPERSAMPLE = 2
+"""Rays a pixel along each side: edges in quarters, in a time that a first run can wait for."""
 SPLITS = ("train", "val", "test")
 
 
 def default_folder() -> Path:
-    """`nerf-plugins/demo` in the user's cache folder: `$XDG_CACHE_HOME`, or else `~/.cache`."""
+    """``nerf-plugins/demo`` in the user's cache folder: ``$XDG_CACHE_HOME``, or else ``~/.cache``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nerf-plugins" / "demo"
 
 
@@ -78,7 +80,7 @@ class DemoDataParser(DataParser):
 
     @property
     def folder(self) -> Path:
-        """Where the pictures with these options are: `transforms_{train,val,test}.json` and a folder for each split."""
+        """Where the pictures with these options are: ``transforms_{train,val,test}.json`` and a folder for each split."""
         c = self.config
         scene = "" if c.scene == "demo" else f"{c.scene}-"
         name = f"{scene}v{VERSION}-{c.resolution}px-train{c.num_train}-val{c.num_val}-test{c.num_test}"
@@ -86,7 +88,7 @@ class DemoDataParser(DataParser):
 
     def _generate_dataparser_outputs(self, split: str = "train", **kwargs: Any) -> DataparserOutputs:
         if split not in SPLITS:
-            raise InputError(f"split {split!r}: the demo has {', '.join(SPLITS)}; choose one of them.")
+            raise InputError(f"split {split!r}: the demo has {', '.join(SPLITS)}; choose one of them")
         self._render_once()
         parser = BlenderDataParserConfig(data=self.folder, alpha_color=self.config.alpha_color).setup()
         outputs = parser.get_dataparser_outputs(split)
@@ -99,12 +101,17 @@ class DemoDataParser(DataParser):
         except OSError as e:
             reason = e.strerror or str(e)
             raise InputError(
-                f"data {self.config.data}: cannot keep the demo's pictures there ({reason}); give another folder."
+                f"data {self.config.data}: cannot keep the demo's pictures there ({reason}); give another folder"
             ) from e
 
 
-def split_cameras(config: DemoDataParserConfig) -> dict[str, npt.NDArray[np.floating]]:
-    """Camera-to-world matrices `(views, 4, 4)` of each split; those of train do not depend on the other two."""
+specification = DataParserSpecification(
+    config=DemoDataParserConfig(), description="A small analytic scene, rendered on first use; needs no --data."
+)
+
+
+def split_cameras(config: DemoDataParserConfig) -> dict[str, Float[np.ndarray, "n_views 4 4"]]:
+    """Camera-to-world matrices of each split; those of train do not depend on the other two."""
     held_out = held_out_places(config.num_train, config.num_val + config.num_test)
     is_val = pick_evenly(len(held_out), config.num_val)
     places = {"train": np.arange(config.num_train, dtype=float), "val": held_out[is_val], "test": held_out[~is_val]}
@@ -112,8 +119,8 @@ def split_cameras(config: DemoDataParserConfig) -> dict[str, npt.NDArray[np.floa
 
 
 def render_dataset(folder: Path, config: DemoDataParserConfig) -> None:
-    """Write all pictures (PNG, straight RGBA) and the `transforms_{split}.json` of a Blender scene into a folder."""
-    jobs: list[tuple[Path, npt.NDArray[np.floating]]] = []
+    """Write all pictures (PNG, straight RGBA) and the ``transforms_{split}.json`` of a Blender scene into a folder."""
+    jobs: list[tuple[Path, Float[np.ndarray, "4 4"]]] = []
     for split, poses in split_cameras(config).items():
         (folder / split).mkdir()
         frames = []
@@ -125,7 +132,7 @@ def render_dataset(folder: Path, config: DemoDataParserConfig) -> None:
     _render_all(jobs, SCENES[config.scene](), config.resolution)
 
 
-def _render_all(jobs: list[tuple[Path, npt.NDArray[np.floating]]], scene: Scene, resolution: int) -> None:
+def _render_all(jobs: list[tuple[Path, Float[np.ndarray, "4 4"]]], scene: Scene, resolution: int) -> None:
     """Render on all cores, with a progress bar; an interrupt drops the pictures that have not begun."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=CONSOLE) as progress, ThreadPoolExecutor(_cores()) as pool:
@@ -139,9 +146,9 @@ def _render_all(jobs: list[tuple[Path, npt.NDArray[np.floating]]], scene: Scene,
             raise
 
 
-def _render_one(path: Path, scene: Scene, pose: npt.NDArray[np.floating], resolution: int) -> None:
-    focal, center = 0.5 * resolution / np.tan(0.5 * FIELD_OF_VIEW), 0.5 * resolution
-    image = render(scene, pose, focal, focal, center, center, resolution, resolution, SUPERSAMPLE)
+def _render_one(path: Path, scene: Scene, pose: Float[np.ndarray, "4 4"], resolution: int) -> None:
+    focal = 0.5 * resolution / np.tan(0.5 * FIELD_OF_VIEW)
+    image = render(scene, Camera.centred(pose, focal, resolution, resolution), SUPERSAMPLE)
     Image.fromarray(np.round(255.0 * image).astype(np.uint8), mode="RGBA").save(path)
 
 
@@ -153,10 +160,10 @@ def _cores() -> int:
 def _check(config: DemoDataParserConfig) -> None:
     """Refuse options that no pictures can be made from."""
     if not 8 <= config.resolution <= 4096:
-        raise InputError(f"resolution {config.resolution}: give a number of pixels from 8 to 4096.")
+        raise InputError(f"resolution {config.resolution}: give a number of pixels from 8 to 4096")
     for name in ("num_train", "num_val", "num_test"):
         if getattr(config, name) < 1:
-            raise InputError(f"{name} {getattr(config, name)}: give 1 view or more.")
+            raise InputError(f"{name} {getattr(config, name)}: give 1 view or more")
     color = config.alpha_color
     if color is not None and color.lower() not in COLORS_DICT:
-        raise InputError(f"alpha_color {color!r}: give one of {', '.join(COLORS_DICT)}, or None to keep alpha.")
+        raise InputError(f"alpha_color {color!r}: give one of {', '.join(COLORS_DICT)}, or None to keep alpha")

@@ -1,48 +1,74 @@
-"""What the dataparsers ask of folders of images: their names in order, their size, whether they can be decoded; and the held-out views."""
+"""What the dataparsers ask of folders of images: their names in order and their sizes; and the held-out views."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from PIL import Image
-
+from nerf_plugins.console import warn
 from nerf_plugins.errors import InputError
-
-SUFFIXES = (".png", ".jpg", ".jpeg")
+from nerf_plugins.images.pairing import in_natural_order, order_by_number, orders_differ
+from nerf_plugins.images.reading import SUFFIXES, read_header
 
 
 def list_images(folder: Path) -> list[Path]:
-    """The images of a folder in the order of their names as strings, as the tools that write LLFF's and NeuS's cameras order them.
+    """The images of a folder in the natural order of their names: 2.png before 10.png.
 
     Raises:
         InputError: there are none.
     """
     images = [p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
     if not images:
-        raise InputError(f"{folder}: has no images; put {', '.join(SUFFIXES)} files there or remove the folder.")
-    return sorted(images)
+        raise InputError(f"{folder}: has no images; put {', '.join(SUFFIXES)} files there or remove the folder")
+    return in_natural_order(images)
+
+
+def order_for_cameras(images: list[Path], count: int, by_strings: bool) -> list[Path]:
+    """The images of cameras 0 ... `count` - 1, a list without names; a word where their names can be ordered in two ways and do not tell
+    which the cameras' is.
+
+    Args:
+        images: in natural order.
+        count: number of cameras.
+        by_strings: 10.png before 2.png.
+    """
+    if by_strings:
+        return sorted(images)
+    ordered, is_told = order_by_number(images, count)
+    if not is_told and orders_differ(images):
+        strings = sorted(images)
+        k = next(k for k in range(len(ordered)) if ordered[k] != strings[k])
+        warn(
+            f"{ordered[0].parent}: camera {k} is taken to be that of {ordered[k].name}, in the natural order of the names; in that of "
+            f"strings it is {strings[k].name}'s: give --image-order strings if the cameras are in that one"
+        )
+    return ordered
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """(width, height), from the file's header.
+    """(width, height) as shown, from the file's header.
 
     Raises:
         InputError: it is no image.
     """
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except (OSError, SyntaxError, ValueError) as e:
-        raise InputError(f"{path}: not a readable image ({e}); replace it.") from e
+    return read_header(path).size
 
 
-def common_size(images: list[Path]) -> tuple[int, int]:
-    """(width, height) of all images.
+def common_size(images: list[Path], aspect: float) -> tuple[int, int]:
+    """(width, height) of all images: as shown, or, where only that fits, as stored.
+
+    Args:
+        images: their files.
+        aspect: width through height of their camera.
 
     Raises:
         InputError: one is of another size than the first.
     """
-    sizes = [image_size(path) for path in images]
+    headers = [read_header(path) for path in images]
+
+    def misfit(size: tuple[int, int]) -> float:
+        return abs(size[0] / size[1] / aspect - 1.0)
+
+    sizes = [min(header.size, header.stored_size, key=misfit) for header in headers]
     for path, size in zip(images, sizes, strict=True):
         if size != sizes[0]:
             raise InputError(
@@ -52,28 +78,14 @@ def common_size(images: list[Path]) -> tuple[int, int]:
     return sizes[0]
 
 
-def check_readable(path: Path) -> None:
-    """Decode the whole image once, JPEG at an eighth of its size, to find a truncated file now.
-
-    Raises:
-        InputError: it is broken.
-    """
-    try:
-        with Image.open(path) as image:
-            image.draft("RGB", (1, 1))
-            image.load()
-    except (OSError, SyntaxError, ValueError) as e:
-        raise InputError(f"{path}: the image is broken ({e}); replace it.") from e
-
-
 def check_holdout(holdout_every: int) -> None:
     """Refuse a `holdout_every` that leaves nothing to train on."""
     if holdout_every < 2:
-        raise InputError(f"holdout_every {holdout_every}: give 2 or more; 8 holds out every 8th view.")
+        raise InputError(f"holdout_every {holdout_every}: give 2 or more; 8 holds out every 8th view")
 
 
 def split_indices(count: int, holdout_every: int, split: str) -> list[int]:
     """Indices of the views of a split, of `count` views: 0, N, 2N ... are held out; `val` and `test` are the same."""
     if split not in ("train", "val", "test"):
-        raise InputError(f"split {split!r}: choose train, val or test.")
+        raise InputError(f"split {split!r}: choose train, val or test")
     return [i for i in range(count) if (i % holdout_every == 0) != (split == "train")]

@@ -1,50 +1,50 @@
-"""`llff-data`: forward-facing captures in LLFF's layout, `poses_bounds.npy` and a folder of images, for NDC rays.
+"""``llff-data``: forward-facing captures in LLFF's layout, ``poses_bounds.npy`` and a folder of images, for NDC rays.
 
-Poses. A row of `poses_bounds.npy` is a 3x5 matrix `[R | t | (height, width, focal)]`, then the nearest and farthest
-depth that the view sees. LLFF's camera axes, the columns of `R`, are (down, right, back); nerfstudio's (right, up,
-back) are columns `(1, -0, 2)`. As in the NeRF paper's code, the world is scaled by `1 / (0.75 min near)`, so that the
+Poses. A row of ``poses_bounds.npy`` is a 3x5 matrix ``[R | t | (height, width, focal)]``, then the nearest and farthest
+depth that the view sees. LLFF's camera axes, the columns of ``R``, are (down, right, back); nerfstudio's (right, up,
+back) are columns ``(1, -0, 2)``. As in the NeRF paper's code, the world is scaled by ``1 / (0.75 min near)``, so that the
 nearest depth is 4/3 and a near plane at depth 1 lies before it, and turned and shifted so that the average camera is
 the identity.
 
-NDC (the paper's appendix C). With `a_x = focal / (width / 2)`, `a_y = focal / (height / 2)` and the near plane at
-`z = -n`, a point goes to
+NDC (the paper's appendix C). With ``a_x = focal / (width / 2)``, ``a_y = focal / (height / 2)`` and the near plane at
+``z = -n``, a point goes to
 
     (-a_x x / z,  -a_y y / z,  1 + 2 n / z),
 
-which takes what the average camera sees from `z = -n` to infinity to the cube [-1, 1]³.
+which takes what the average camera sees from ``z = -n`` to infinity to the cube [-1, 1]³.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
+from jaxtyping import Float
 from nerfstudio.cameras.cameras import Cameras, CameraType
 from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
 from nerfstudio.data.scene_box import SceneBox
+from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 
 from nerf_plugins.dataparsers.images import (
     check_holdout,
-    check_readable,
     common_size,
     image_size,
     list_images,
+    order_for_cameras,
     split_indices,
 )
 from nerf_plugins.errors import InputError
-
-Array = npt.NDArray[np.floating]
+from nerf_plugins.images.reading import check_readable
 
 NEAR_PLANE = 1.0
 """Depth of NDC's near plane after scaling."""
 BOUNDS_FACTOR = 0.75
-"""The nearest depth of the capture becomes 1 over this: the paper's `bd_factor`."""
+"""The nearest depth of the capture becomes 1 over this: the paper's ``bd_factor``."""
 COMFORTABLE_SIZE = 1600
-"""Without `downscale_factor` the images are not to be larger than this, in pixels."""
+"""Without ``downscale_factor`` the images are not to be larger than this, in pixels."""
 
 
 @dataclass
@@ -58,6 +58,8 @@ class LLFFDataParserConfig(DataParserConfig):
     downscale_factor: int | None = None
     """1 for images/, 4 for images_4/ and so on.
     None: the largest of those present that is at most 1600 pixels wide and high, or the smallest if all are larger."""
+    image_order: Literal["natural", "strings"] = "natural"
+    """How the poses count the images where these are not numbered from 0: natural: 2.png before 10.png. strings: after it."""
     holdout_every: int = 8
     """Views 0, N, 2N ... are held out of training, for validation and test."""
 
@@ -67,6 +69,8 @@ class LLFFDataParser(DataParser):
     """Reads poses and images of an LLFF scene and says what the NDC transform of its rays needs."""
 
     config: LLFFDataParserConfig
+    layout_files: ClassVar[tuple[str, ...]] = ("poses_bounds.npy",)
+    """Files of which one tells the layout, for whoever advises which dataparser to use."""
 
     def __init__(self, config: LLFFDataParserConfig):
         super().__init__(config=config)
@@ -77,7 +81,8 @@ class LLFFDataParser(DataParser):
         capture = read_poses_bounds(data / "poses_bounds.npy")
         images = list_images(_image_folder(data, self.config.downscale_factor))
         _check_count(images, capture, data)
-        width, height = common_size(images)
+        images = order_for_cameras(images, len(images), self.config.image_order == "strings")
+        width, height = common_size(images, capture.width / capture.height)
         fx, fy = _scaled_focal(capture, width, height, images[0])
         capture, transform, scale = normalise(capture)
         ndc = {"focal_x": fx / (0.5 * width), "focal_y": fy / (0.5 * height), "near": NEAR_PLANE}
@@ -95,35 +100,40 @@ class LLFFDataParser(DataParser):
             height=height,
             camera_type=CameraType.PERSPECTIVE,
         )
-        bounds = {"near": float(capture.bounds.min()), "far": float(capture.bounds.max())}
         return DataparserOutputs(
             image_filenames=[images[i] for i in chosen],
             cameras=cameras,
             scene_box=SceneBox(aabb=torch.from_numpy(box.astype(np.float32))),
-            metadata={"ndc": ndc, "depth_bounds": bounds},
+            metadata={"ndc": ndc},
             dataparser_transform=torch.from_numpy(transform.astype(np.float32)),
             dataparser_scale=scale,
         )
 
 
+specification = DataParserSpecification(
+    config=LLFFDataParserConfig(),
+    description="Forward-facing scenes in LLFF's layout (poses_bounds.npy, images_4, ...).",
+)
+
+
 class Capture(NamedTuple):
-    """What `poses_bounds.npy` says of V views.
+    """What ``poses_bounds.npy`` says of V views.
 
     Attributes:
-        poses: camera-to-world `(V, 3, 4)`, nerfstudio's axes: x right, y up, looking along -z.
-        bounds: nearest and farthest depth `(V, 2)`, in the unit of the poses.
+        poses: camera-to-world, nerfstudio's axes: x right, y up, looking along -z.
+        bounds: nearest and farthest depth, in the unit of the poses.
         height, width, focal: of the full-size images, in pixels.
     """
 
-    poses: Array
-    bounds: Array
+    poses: Float[np.ndarray, "n_views 3 4"]
+    bounds: Float[np.ndarray, "n_views 2"]
     height: float
     width: float
     focal: float
 
 
 def read_poses_bounds(path: Path) -> Capture:
-    """Read and check an LLFF `poses_bounds.npy`."""
+    """Read and check an LLFF ``poses_bounds.npy``."""
     rows = _load_rows(path)
     matrices, bounds = rows[:, :15].reshape(-1, 3, 5), rows[:, 15:]
     for i, row in enumerate(rows):
@@ -133,7 +143,7 @@ def read_poses_bounds(path: Path) -> Capture:
     if other.size:
         raise InputError(
             f"{path}: row {other[0]} has (height, width, focal) {_numbers(hwf[other[0]])}, row 0 {_numbers(hwf[0])}; "
-            "NDC needs one camera for all views."
+            "NDC needs one camera for all views"
         )
     down, right, back, position = (matrices[:, :, k] for k in range(4))
     poses = np.stack([right, -down, back, position], axis=-1)
@@ -141,12 +151,12 @@ def read_poses_bounds(path: Path) -> Capture:
     return Capture(poses, bounds, height, width, focal)
 
 
-def normalise(capture: Capture) -> tuple[Capture, Array, float]:
+def normalise(capture: Capture) -> tuple[Capture, Float[np.ndarray, "3 4"], float]:
     """Scale and turn the world as the module docstring says.
 
     Returns:
-        The new capture, and the transform `T` `(3, 4)` and scale `s` that gave it: a pose with rotation and position
-        `(R, c)` becomes `(T_R R, s (T_R c + T_t))`.
+        The new capture, and the transform ``T`` and scale ``s`` that gave it: a pose with rotation and position
+        ``(R, c)`` becomes ``(T_R R, s (T_R c + T_t))``.
     """
     average = np.eye(4)
     average[:3] = average_pose(capture.poses)
@@ -157,15 +167,15 @@ def normalise(capture: Capture) -> tuple[Capture, Array, float]:
     return capture._replace(poses=poses, bounds=scale * capture.bounds), transform, scale
 
 
-def average_pose(poses: Array) -> Array:
-    """The average camera `(3, 4)`: mean position, mean backward axis, and a right axis square to the mean up axis."""
+def average_pose(poses: Float[np.ndarray, "n_views 3 4"]) -> Float[np.ndarray, "3 4"]:
+    """The average camera: mean position, mean backward axis, and a right axis square to the mean up axis."""
     back = _unit(poses[:, :, 2].sum(axis=0), "viewing directions")
     right = _unit(np.cross(poses[:, :, 1].sum(axis=0), back), "upward directions")
     return np.stack([right, np.cross(back, right), back, poses[:, :, 3].mean(axis=0)], axis=1)
 
 
-def ndc_box(poses: Array, ndc: dict[str, float]) -> Array:
-    """The box `(2, 3)` that all pixels' rays cross in NDC: `z` in [-1, 1], `x` and `y` at least that.
+def ndc_box(poses: Float[np.ndarray, "n_views 3 4"], ndc: dict[str, float]) -> Float[np.ndarray, "2 3"]:
+    """The box that all pixels' rays cross in NDC: ``z`` in [-1, 1], ``x`` and ``y`` at least that.
 
     A ray is a straight segment in NDC, so that the extremes are at the image's corners, on the near plane and at
     infinity.
@@ -182,35 +192,37 @@ def ndc_box(poses: Array, ndc: dict[str, float]) -> Array:
     return np.stack([[*xy.min(axis=0), -1.0], [*xy.max(axis=0), 1.0]])
 
 
-def _load_rows(path: Path) -> Array:
+def _load_rows(path: Path) -> Float[np.ndarray, "n_views 17"]:
     if not path.is_file():
-        raise InputError(f"{path}: there is no such file; --data must be the folder of an LLFF scene.")
+        raise InputError(f"{path}: there is no such file; --data must be the folder of an LLFF scene")
     try:
         rows = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as e:
-        raise InputError(f"{path}: not a readable numpy file ({e}); write it again with LLFF's imgs2poses.py.") from e
+        raise InputError(f"{path}: not a readable numpy file ({e}); write it again with LLFF's imgs2poses.py") from e
     if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.shape[1] != 17 or rows.dtype.kind not in "fiu":
         shape = f"{rows.dtype} {rows.shape}" if isinstance(rows, np.ndarray) else "an archive"
-        raise InputError(f"{path}: has {shape}; it must hold 17 numbers for each view.")
+        raise InputError(f"{path}: has {shape}; it must hold 17 numbers for each view")
     if len(rows) < 2:
-        raise InputError(f"{path}: has {len(rows)} view(s); at least 2 are needed, one to train on and one to test.")
+        raise InputError(f"{path}: has {len(rows)} view(s); at least 2 are needed, one to train on and one to test")
     return rows.astype(np.float64)
 
 
-def _check_row(where: str, row: Array, matrix: Array, bounds: Array) -> None:
+def _check_row(
+    where: str, row: Float[np.ndarray, "17"], matrix: Float[np.ndarray, "3 5"], bounds: Float[np.ndarray, "2"]
+) -> None:
     if not np.isfinite(row).all():
         raise InputError(
-            f"{where} has a value that is not finite; leave this view and its image out or compute it again."
+            f"{where} has a value that is not finite; leave this view and its image out or compute it again"
         )
     rotation = matrix[:, :3]
     error = float(np.abs(rotation.T @ rotation - np.eye(3)).max())
     if error > 1e-3 or np.linalg.det(rotation) < 0.0:
         problem = f"off from orthonormal by {error:.3g}" if error > 1e-3 else "a reflection"
-        raise InputError(f"{where}: its 3x3 part is no rotation ({problem}); compute the poses again.")
+        raise InputError(f"{where}: its 3x3 part is no rotation ({problem}); compute the poses again")
     if (matrix[:, 4] <= 0.0).any():
-        raise InputError(f"{where}: (height, width, focal) is {_numbers(matrix[:, 4])}; all must be above 0.")
+        raise InputError(f"{where}: (height, width, focal) is {_numbers(matrix[:, 4])}; all must be above 0")
     if not 0.0 < bounds[0] < bounds[1]:
-        raise InputError(f"{where}: near and far bound are {_numbers(bounds)}; 0 < near < far is needed.")
+        raise InputError(f"{where}: near and far bound are {_numbers(bounds)}; 0 < near < far is needed")
 
 
 def _image_folder(data: Path, factor: int | None) -> Path:
@@ -220,10 +232,10 @@ def _image_folder(data: Path, factor: int | None) -> Path:
     if factor is not None:
         if factor not in present:
             wanted = "images" if factor == 1 else f"images_{factor}"
-            raise InputError(f"downscale_factor {factor}: {data} has no folder {wanted}; there is {names}.")
+            raise InputError(f"downscale_factor {factor}: {data} has no folder {wanted}; there is {names}")
         return present[factor]
     if not present:
-        raise InputError(f"{data}: there is {names}; put the images into one of them.")
+        raise InputError(f"{data}: there is {names}; put the images into one of them")
     for folder in present.values():
         if max(image_size(list_images(folder)[0])) <= COMFORTABLE_SIZE:
             return folder
@@ -245,7 +257,7 @@ def _check_count(images: list[Path], capture: Capture, data: Path) -> None:
     if len(images) != views:
         raise InputError(
             f"{images[0].parent}: {len(images)} images, but {data / 'poses_bounds.npy'} has {views} views; "
-            "each view needs its image, in the order of the names."
+            "each view needs its image, in the order of the names"
         )
 
 
@@ -255,27 +267,29 @@ def _scaled_focal(capture: Capture, width: int, height: int, image: Path) -> tup
     if abs(x / y - 1.0) > 0.05:
         raise InputError(
             f"{image}: is {width}x{height} pixels, but the poses are of a camera with "
-            f"{capture.width:g}x{capture.height:g}; use images of that shape."
+            f"{capture.width:g}x{capture.height:g}; use images of that shape"
         )
     return capture.focal * x, capture.focal * y
 
 
-def _check_forward_facing(d: Array, o: Array, near: float) -> None:
-    """NDC has room only for rays that go towards -z from before the near plane; `d` `(V, 4, 3)`, `o` `(V, 1, 3)`."""
+def _check_forward_facing(
+    d: Float[np.ndarray, "n_views n_corners 3"], o: Float[np.ndarray, "n_views 1 3"], near: float
+) -> None:
+    """NDC has room only for rays that go towards -z from before the near plane."""
     bad = np.flatnonzero((d[..., 2].max(axis=1) >= 0.0) | (o[:, 0, 2] <= -near))
     if bad.size:
         raise InputError(
             f"poses_bounds.npy: view {bad[0]} looks away from the others or stands beyond the near plane; "
-            "this dataparser is for captures that face one way."
+            "this dataparser is for captures that face one way"
         )
 
 
-def _unit(v: Array, name: str) -> Array:
+def _unit(v: Float[np.ndarray, "3"], name: str) -> Float[np.ndarray, "3"]:
     length = float(np.linalg.norm(v))
     if length < 1e-6:
-        raise InputError(f"poses_bounds.npy: the {name} of the views cancel out; this dataparser needs one facing.")
+        raise InputError(f"poses_bounds.npy: the {name} of the views cancel out; this dataparser needs one facing")
     return v / length
 
 
-def _numbers(values: Array) -> str:
+def _numbers(values: Float[np.ndarray, "n"]) -> str:
     return "(" + ", ".join(f"{v:g}" for v in values) + ")"

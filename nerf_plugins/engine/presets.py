@@ -35,7 +35,7 @@ class _FloatByDevice(float, _ByDevice):
 def by_device(cpu: int, cuda: int) -> int: ...
 @overload
 def by_device(cpu: float, cuda: float) -> float: ...
-def by_device(cpu: float, cuda: float) -> float:
+def by_device(cpu: int | float, cuda: int | float) -> int | float:
     """A default that is one number on a CPU and another on CUDA."""
     kind = _IntByDevice if isinstance(cpu, int) and isinstance(cuda, int) else _FloatByDevice
     value = kind(cpu if default_device() == "cpu" else cuda)

@@ -27,6 +27,7 @@ from nerf_plugins.engine.pipeline import NerfPipeline, NerfPipelineConfig
 from nerf_plugins.engine.presets import resolve_presets
 from nerf_plugins.engine.schedulers import TrainingLengthSchedulerConfig
 from nerf_plugins.errors import InputError
+from nerf_plugins.runs.checkpoints import checkpoint_name, checkpoints_in
 
 # Of the folders in a run's that a checkpoint is written in before it is moved to its place.
 _PART_PREFIX = ".checkpoint-"
@@ -88,7 +89,7 @@ class PluginTrainerConfig(TrainerConfig):
     def _name_checkpoint(self) -> None:
         """Says --load-dir and --load-step as --load-checkpoint: ns-eval takes a stored load_step for one of the run's own."""
         if self.load_dir is not None and self.load_step is not None and self.load_checkpoint is None:
-            self.load_checkpoint = self.load_dir / f"step-{self.load_step:09d}.ckpt"
+            self.load_checkpoint = self.load_dir / checkpoint_name(self.load_step)
             self.load_dir = self.load_step = None
 
     def _keep_split_file(self) -> None:
@@ -196,7 +197,7 @@ class NerfTrainer(Trainer):
     @check_main_thread
     def save_checkpoint(self, step: int) -> None:
         """Saves as nerfstudio does, atomically."""
-        final_dir, name = self.checkpoint_dir, f"step-{step:09d}.ckpt"
+        final_dir, name = self.checkpoint_dir, checkpoint_name(step)
         keep_latest = self.config.save_only_latest_checkpoint
         self.base_dir.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=_PART_PREFIX, dir=self.base_dir) as part_dir:
@@ -208,7 +209,7 @@ class NerfTrainer(Trainer):
             final_dir.mkdir(parents=True, exist_ok=True)
             os.replace(Path(part_dir) / name, final_dir / name)
         if keep_latest:
-            kept = {name, *(f"step-{n - 1:09d}.ckpt" for n in self.config.save_at_steps)}
+            kept = {name, *(checkpoint_name(n - 1) for n in self.config.save_at_steps)}
             for old in final_dir.glob("*.ckpt"):
                 if old.name not in kept:
                     old.unlink()
@@ -246,11 +247,11 @@ class NerfTrainer(Trainer):
         if folder is not None:
             if not folder.is_dir():
                 raise InputError(f"--load-dir {folder} does not exist: give a run's nerfstudio_models folder")
-            found = sorted(folder.glob("step-*.ckpt"))
+            found = checkpoints_in(folder)
             if not found:
                 raise InputError(f"--load-dir {folder} holds no step-*.ckpt: give a run's nerfstudio_models folder")
             step = self.config.load_step
-            path = found[-1] if step is None else folder / f"step-{step:09d}.ckpt"
+            path = found[max(found)] if step is None else folder / checkpoint_name(step)
         if path is not None:
             check_checkpoint_file(path)
         elif self.config.restart_steps:

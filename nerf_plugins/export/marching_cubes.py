@@ -24,7 +24,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nerf_plugins.errors import InputError
-from nerf_plugins.implicit import ImplicitSurface
+from nerf_plugins.export.implicit import ImplicitSurface
 
 Array = npt.NDArray[np.floating]
 Indices = npt.NDArray[np.integer]

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from nerf_plugins.data.crop import CropBox
 from nerf_plugins.errors import InputError
+from nerf_plugins.export.implicit import ImplicitSurface
 from nerf_plugins.export.marching_cubes import Track, marching_cubes
-from nerf_plugins.implicit import ImplicitSurface
-from nerf_plugins.new_files import new_file
+from nerf_plugins.files.writing import new_file
 
 if TYPE_CHECKING:
     from trimesh import Trimesh

@@ -11,7 +11,7 @@ Format = Literal["ply", "obj", "glb"]
 
 @dataclass(frozen=True)
 class MeshOptions:
-    """What to make a mesh of, and how."""
+    """Write the surface that a trained model has learnt as a mesh, in the input data's world units."""
 
     load_config: Path
     """The config.yml of the run."""

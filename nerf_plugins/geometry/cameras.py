@@ -5,43 +5,23 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Bool, Float, Int
 
-Array = npt.NDArray[np.floating]
-
-
-class Camera(NamedTuple):
-    """A perspective camera with nerfstudio's conventions.
-
-    Attributes:
-        pose: camera-to-world `(3, 4)`: x right, y up, looking along -z.
-        fx, fy, cx, cy: focal lengths and principal point in pixels; the first pixel's centre is (0.5, 0.5).
-        width, height: of the image, in pixels.
-        distortion: `(k1, k2, k3, k4, p1, p2)`, as `project` says.
-    """
-
-    pose: Array
-    fx: float
-    fy: float
-    cx: float
-    cy: float
-    width: int
-    height: int
-    distortion: tuple[float, ...] = (0.0,) * 6
+from nerf_plugins.scenes import Camera
 
 
 class Pixels(NamedTuple):
-    """Where points are in an image: `column` and `row` `(n,)`, and whether they are in it, in front of the camera."""
+    """Where points are in an image: ``column`` and ``row``, and whether they are in it, in front of the camera."""
 
-    column: npt.NDArray[np.integer]
-    row: npt.NDArray[np.integer]
-    in_image: npt.NDArray[np.bool_]
+    column: Int[np.ndarray, "n"]
+    row: Int[np.ndarray, "n"]
+    in_image: Bool[np.ndarray, "n"]
 
 
-def project(points: Array, camera: Camera) -> Pixels:
-    """The pixels of points `(n, 3)`.
+def project(points: Float[np.ndarray, "n 3"], camera: Camera) -> Pixels:
+    """The pixels of points.
 
-    With `(x, y)` the point on the plane at distance 1, y down, and `r² = x² + y²`, the lens takes it to
+    With ``(x, y)`` the point on the plane at distance 1, y down, and ``r² = x² + y²``, the lens takes it to
 
         x (1 + k1 r² + k2 r⁴ + k3 r⁶ + k4 r⁸) + 2 p1 x y + p2 (r² + 2 x²), and y alike with p1 and p2 exchanged.
     """

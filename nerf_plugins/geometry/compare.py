@@ -1,6 +1,6 @@
 """How far two surfaces are apart, measured between points of them.
 
-With `d(p, S)` the distance from a point to the nearest one of `S`, `M` the points of the mesh and `T` those of the truth:
+With ``d(p, S)`` the distance from a point to the nearest one of ``S``, ``M`` the points of the mesh and ``T`` those of the truth:
 
 * accuracy = mean of d(m, T) over M; completeness = mean of d(t, M) over T; Chamfer distance = the mean of both;
 * at a threshold τ: precision = share of M with d(m, T) < τ, recall = share of T with d(t, M) < τ,
@@ -8,7 +8,7 @@ With `d(p, S)` the distance from a point to the nearest one of `S`, `M` the poin
 * normal error = mean angle between the normal at a point and that at the nearest point of the other surface, over both.
 
 As points and not surfaces are compared, even the truth against itself has a Chamfer distance: with n points on an area A about half
-of sqrt(A / n), the `sampling_floor`.
+of sqrt(A / n), the ``sampling_floor``.
 """
 
 from __future__ import annotations
@@ -17,11 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Bool, Float
 
 from nerf_plugins.geometry.sampling import Points
-
-Array = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -52,8 +50,8 @@ def compare(
     mesh: Points,
     truth: Points,
     thresholds: Sequence[float] = (),
-    counted_mesh: npt.NDArray[np.bool_] | None = None,
-    counted_truth: npt.NDArray[np.bool_] | None = None,
+    counted_mesh: Bool[np.ndarray, "n_mesh"] | None = None,
+    counted_truth: Bool[np.ndarray, "n_truth"] | None = None,
     max_distance: float | None = None,
 ) -> Comparison:
     """Compares points of a mesh with points of the truth.
@@ -62,8 +60,8 @@ def compare(
         mesh: points of the mesh.
         truth: points of the truth.
         thresholds: of the F-scores.
-        counted_mesh: which points `(n,)` of the mesh enter the means; all are there to be found.
-        counted_truth: which points `(n,)` of the truth do.
+        counted_mesh: which points of the mesh enter the means; all are there to be found.
+        counted_truth: which points of the truth do.
         max_distance: larger distances are left out of accuracy and completeness, as in the DTU protocol; the F-scores see them.
 
     Raises:
@@ -89,8 +87,10 @@ def compare(
     )
 
 
-def _distances(a: Points, b: Points, counted: npt.NDArray[np.bool_] | None) -> tuple[Array, Array | None]:
-    """From each counted point of `a` the distance to the nearest of `b`, and the angle between their normals in degrees."""
+def _distances(
+    a: Points, b: Points, counted: Bool[np.ndarray, "n_a"] | None
+) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"] | None]:
+    """From each counted point of ``a`` the distance to the nearest of ``b``, and the angle between their normals in degrees."""
     from scipy.spatial import KDTree
 
     if counted is not None:
@@ -102,13 +102,13 @@ def _distances(a: Points, b: Points, counted: npt.NDArray[np.bool_] | None) -> t
     return distance, np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
 
 
-def _mean(distance: Array, max_distance: float | None) -> float:
+def _mean(distance: Float[np.ndarray, "n"], max_distance: float | None) -> float:
     if max_distance is not None:
         distance = distance[distance < max_distance]
     return float(distance.mean()) if len(distance) else float("inf")
 
 
-def _f_score(to_truth: Array, to_mesh: Array, threshold: float) -> FScore:
+def _f_score(to_truth: Float[np.ndarray, "n"], to_mesh: Float[np.ndarray, "m"], threshold: float) -> FScore:
     precision, recall = float((to_truth < threshold).mean()), float((to_mesh < threshold).mean())
     both = precision + recall
     return FScore(threshold, precision, recall, 2.0 * precision * recall / both if both else 0.0)

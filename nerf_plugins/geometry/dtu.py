@@ -1,13 +1,13 @@
 """The DTU evaluation: what of a mesh and of the scanned points counts.
 
-Files, in the layout of the dataset's `SampleSet/MVS Data`, all in millimetres:
+Files, in the layout of the dataset's ``SampleSet/MVS Data``, all in millimetres:
 
-* `ObsMask/ObsMask{scan}_10.mat`: which voxels were observed: `ObsMask`, the box `BB` and the voxels' size `Res`;
-* `ObsMask/Plane{scan}.mat`: the table, `P`;
-* `Points/stl/stl{scan:03d}_total.ply`: the scanned points.
+* ``ObsMask/ObsMask{scan}_10.mat``: which voxels were observed: ``ObsMask``, the box ``BB`` and the voxels' size ``Res``;
+* ``ObsMask/Plane{scan}.mat``: the table, ``P``;
+* ``Points/stl/stl{scan:03d}_total.ply``: the scanned points.
 
 The mesh counts where its voxel was observed; the scanned points count above the table. Only the part of the mesh within
-`BOX_MARGIN` of the box is there to be found. Distances of 20 mm and more are left out of the means.
+``BOX_MARGIN`` of the box is there to be found. Distances of 20 mm and more are left out of the means.
 
 Two things differ from the dataset's own scripts, which take points 0.2 mm apart on each triangle and thin them out until none is
 nearer than 0.2 mm to another: here the points are random and even by area, one per 0.2 mm x 0.2 mm; and the scanned points'
@@ -22,13 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Bool, Float, Int
 
 from nerf_plugins.errors import InputError
 from nerf_plugins.geometry.compare import Comparison, compare
 from nerf_plugins.geometry.sampling import Points, read_points, sample_mesh
-
-Array = npt.NDArray[np.floating]
 
 SPACING = 0.2
 """Between points of the mesh, in mm."""
@@ -44,33 +42,33 @@ class DTUScan:
 
     Attributes:
         points: scanned points.
-        observed: voxels `(nx, ny, nz)` that were observed.
-        box: their corners `(2, 3)` in mm.
+        observed: voxels that were observed.
+        box: their corners in mm.
         voxel: their size in mm.
-        plane: `(4,)`; a point is above the table if `plane · (x, y, z, 1) > 0`.
+        plane: a point is above the table if ``plane · (x, y, z, 1) > 0``.
     """
 
     points: Points
-    observed: npt.NDArray[np.bool_]
-    box: Array
+    observed: Bool[np.ndarray, "nx ny nz"]
+    box: Float[np.ndarray, "2 3"]
     voxel: float
-    plane: Array
+    plane: Float[np.ndarray, "4"]
 
-    def in_reach(self, points: Array) -> npt.NDArray[np.bool_]:
-        """Which points `(n, 3)` are in the box and its margins."""
+    def in_reach(self, points: Float[np.ndarray, "n 3"]) -> Bool[np.ndarray, "n"]:
+        """Which points are in the box and its margins."""
         low, high = self.box[0] - BOX_MARGIN[0], self.box[1] + BOX_MARGIN[1]
         return ((points >= low) & (points < high)).all(axis=1)
 
-    def is_observed(self, points: Array) -> npt.NDArray[np.bool_]:
-        """Which points `(n, 3)` have an observed voxel."""
+    def is_observed(self, points: Float[np.ndarray, "n 3"]) -> Bool[np.ndarray, "n"]:
+        """Which points have an observed voxel."""
         index = np.around((points - self.box[0]) / self.voxel).astype(np.int64)
         inside = ((index >= 0) & (index < self.observed.shape)).all(axis=1)
         observed = np.zeros(len(points), dtype=bool)
         observed[inside] = self.observed[tuple(index[inside].T)]
         return observed
 
-    def is_above_table(self, points: Array) -> npt.NDArray[np.bool_]:
-        """Which points `(n, 3)` are above the table."""
+    def is_above_table(self, points: Float[np.ndarray, "n 3"]) -> Bool[np.ndarray, "n"]:
+        """Which points are above the table."""
         return points @ self.plane[:3] + self.plane[3] > 0.0
 
 
@@ -92,9 +90,13 @@ def read_scan(folder: Path, scan: int) -> DTUScan:
 
 
 def evaluate(
-    vertices: Array, faces: npt.NDArray[np.integer], scan: DTUScan, thresholds: tuple[float, ...] = (), seed: int = 0
+    vertices: Float[np.ndarray, "v 3"],
+    faces: Int[np.ndarray, "f 3"],
+    scan: DTUScan,
+    thresholds: tuple[float, ...] = (),
+    seed: int = 0,
 ) -> Comparison:
-    """The DTU measures of a mesh, vertices `(v, 3)` in mm and faces `(f, 3)`.
+    """The DTU measures of a mesh with its vertices in mm.
 
     Raises:
         ValueError: nothing of the mesh or of the scan counts.
@@ -107,7 +109,7 @@ def evaluate(
     return compare(mesh, scan.points, thresholds, counted_mesh, counted_truth, MAX_DISTANCE)
 
 
-def _read_mat(path: Path, names: tuple[str, ...]) -> dict[str, npt.NDArray]:
+def _read_mat(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     from scipy.io import loadmat
 
     if not path.is_file():

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Bool, Float
 
-from nerf_plugins.geometry.cameras import Camera, project
-from nerf_plugins.scenes import Scene
-
-Array = npt.NDArray[np.floating]
+from nerf_plugins.geometry.cameras import project
+from nerf_plugins.scenes import Camera, Scene
 
 
-def is_observed(points: Array, scene: Scene, cameras: Sequence[Camera], tolerance: float) -> npt.NDArray[np.bool_]:
-    """Which points `(n, 3)` some camera has in its image, with nothing of the scene more than `tolerance` before them.
+def is_observed(
+    points: Float[np.ndarray, "n 3"], scene: Scene, cameras: Sequence[Camera], tolerance: float
+) -> Bool[np.ndarray, "n"]:
+    """Which points some camera has in its image, with nothing of the scene more than ``tolerance`` before them.
 
-    So a point in free space is observed, one on a surface that is seen too, and one up to `tolerance` behind that; not what lies deeper or
-    under the table. Asked of points of the truth it says what counts for completeness, of points of a mesh what counts for accuracy.
+    So a point in free space is observed, one on a surface that is seen too, and one up to ``tolerance`` behind that; not what lies
+    deeper or under the table. Asked of points of the truth it says what counts for completeness, of points of a mesh
+    what counts for accuracy.
     """
     observed = np.zeros(len(points), dtype=bool)
     for camera in cameras:

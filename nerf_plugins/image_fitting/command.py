@@ -15,11 +15,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.files.pictures import strip, to_bytes
 from nerf_plugins.image_fitting.field import PictureField, picture_hash, picture_mlp
 from nerf_plugins.image_fitting.fitting import Fit, Snapshot, fit_picture
 from nerf_plugins.image_fitting.options import FitImageOptions
 from nerf_plugins.image_fitting.pictures import demo_picture, read_picture, write_animation, write_curve
-from nerf_plugins.pictures import strip, to_bytes
+
+
+def run(options: FitImageOptions) -> int:
+    """Fits the picture, and prints the files' paths; returns the exit code 0."""
+    for path in fit_image(options):
+        print(path)
+    return 0
 
 
 def fit_image(options: FitImageOptions) -> list[Path]:

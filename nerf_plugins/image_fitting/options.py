@@ -41,7 +41,7 @@ class PictureHashOptions:
 
 @dataclass(frozen=True)
 class FitImageOptions:
-    """What to fit, with what, and where to put the results."""
+    """Let a field learn one picture, (x, y) to colour: its loss curve, and the picture over time."""
 
     image: Path | None = None
     """Picture to learn. None: a view of the demo scene."""

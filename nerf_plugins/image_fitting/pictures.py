@@ -12,9 +12,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.files.pictures import to_bytes
 from nerf_plugins.image_fitting.fitting import Fit
-from nerf_plugins.pictures import to_bytes
-from nerf_plugins.scenes import demo_scene, render
+from nerf_plugins.scenes import Camera, demo_scene, render
 from nerf_plugins.scenes.cameras import look_at
 
 
@@ -46,8 +46,7 @@ def read_picture(path: Path, max_side: int) -> Float[Tensor, "height width 3"]:
 def demo_picture(side: int) -> Float[Tensor, "side side 3"]:
     """A view of the demo scene over white."""
     pose = look_at(np.array([2.2, -1.7, 1.5]), np.array([0.0, 0.0, -0.04]))
-    focal, center = 1.6 * side, 0.5 * side
-    rgba = render(demo_scene(), pose, focal, focal, center, center, side, side, supersample=2)
+    rgba = render(demo_scene(), Camera.centred(pose, 1.6 * side, side, side), supersample=2)
     return torch.from_numpy(rgba[..., :3] * rgba[..., 3:] + 1.0 - rgba[..., 3:]).float()
 
 

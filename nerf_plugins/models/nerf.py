@@ -12,10 +12,10 @@ from torch import Tensor
 
 from nerf_plugins.calls import call_size, in_calls
 from nerf_plugins.errors import InputError
+from nerf_plugins.export.implicit import ImplicitSurface
 from nerf_plugins.fields.base import RadianceField, RadianceFieldConfig
 from nerf_plugins.fields.graphed import GraphedField
 from nerf_plugins.fields.nerf_mlp import NeRFMLPConfig
-from nerf_plugins.implicit import ImplicitSurface
 from nerf_plugins.models.metrics import psnr
 from nerf_plugins.models.volumetric import VolumetricModel, VolumetricModelConfig
 from nerf_plugins.rays import Points

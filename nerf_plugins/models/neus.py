@@ -14,10 +14,10 @@ from torch.nn import Parameter
 
 from nerf_plugins.calls import in_calls
 from nerf_plugins.errors import InputError
+from nerf_plugins.export.implicit import ImplicitSurface
 from nerf_plugins.fields.base import Parts, join_groups
 from nerf_plugins.fields.neus_mlp import NeuSMLPConfig
 from nerf_plugins.fields.sdf import Geometry, SDFField, SDFFieldConfig, Surface, Variance, points_a_call
-from nerf_plugins.implicit import ImplicitSurface
 from nerf_plugins.models.outside import OutsideConfig, OutsideScene
 from nerf_plugins.models.volumetric import VolumetricModel, VolumetricModelConfig
 from nerf_plugins.ops import Composited, PackedSamples, anneal_slopes, composite, sdf_optical_depths
@@ -97,7 +97,7 @@ class NeuSModel(VolumetricModel):
 
     def get_param_groups(self) -> dict[str, list[Parameter]]:
         """The shared ones, and "variance", which must grow slowly: far from a sharp surface nothing is learnt."""
-        groups = {"variance": list(self.variance.parameters())} | super().get_param_groups()
+        groups = super().get_param_groups() | {"variance": list(self.variance.parameters())}
         return groups if self.outside is None else join_groups(groups, self.outside.field.param_groups())
 
     def parts(self) -> Parts:

@@ -20,10 +20,10 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.export.implicit import ImplicitSurface
 from nerf_plugins.export.mesh import color_vertices, model_mesh
 from nerf_plugins.fields.base import Dataset, Field, Parts, join_groups
 from nerf_plugins.fields.growing import grow
-from nerf_plugins.implicit import ImplicitSurface
 from nerf_plugins.models.camera_poses import CameraPosesConfig
 from nerf_plugins.models.mesh_view import MeshView
 from nerf_plugins.models.metrics import image_metrics, psnr

@@ -115,6 +115,17 @@ def composite(
         TypeError: an argument of another type or dtype.
         ValueError: an argument of another shape, device or range.
 
+    Example:
+        One ray with two samples 1 long: the first lets a quarter of the light through, the second half of that.
+
+        >>> sigmas, rgbs = torch.tensor([math.log(4.0), math.log(2.0)]), torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+        >>> t_starts, packed_info = torch.tensor([1.0, 2.0]), torch.tensor([[0, 2]], dtype=torch.int32)
+        >>> seen = composite(sigmas, rgbs, t_starts, t_starts + 1.0, packed_info)
+        >>> seen.weights, seen.rgb
+        (tensor([0.7500, 0.1250]), tensor([[0.7500, 0.1250, 0.0000]]))
+        >>> seen.accumulation, seen.depth, seen.median_depth  # depth: (0.75 * 1.5 + 0.125 * 2.5) / 0.875
+        (tensor([0.8750]), tensor([1.6429]), tensor([1.5000]))
+
     Source: Mildenhall et al., NeRF, 2020, equation 3.
     """
     sigmas = require_tensor("sigmas", sigmas, torch.float32, (None,))
@@ -143,6 +154,12 @@ def blend_background(
     Raises:
         TypeError: an argument of another type or dtype.
         ValueError: an argument of another shape or device.
+
+    Example:
+        A ray that is half absorbed, by something red, before a white background.
+
+        >>> blend_background(torch.tensor([[0.5, 0.0, 0.0]]), torch.tensor([0.5]), torch.ones(3))
+        tensor([[1.0000, 0.5000, 0.5000]])
     """
     rgb = require_tensor("rgb", rgb, torch.float32, (None, 3))
     accumulation = require_tensor("accumulation", accumulation, torch.float32, (len(rgb),))

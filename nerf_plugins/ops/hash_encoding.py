@@ -43,6 +43,13 @@ def hash_levels(n_levels: int, base_resolution: int, max_resolution: int, log2_t
     Raises:
         ValueError: an argument out of range.
 
+    Example:
+        4 vertices along an axis are 4³ = 64 and have an entry each; of the finer level's 8³ = 512 several share one of 2⁸ = 256.
+
+        >>> levels = hash_levels(n_levels=2, base_resolution=4, max_resolution=8, log2_table_size=8)
+        >>> levels.scales.tolist(), levels.resolutions.tolist(), levels.offsets.tolist()
+        ([3.0, 7.0], [4, 0], [0, 64, 320])
+
     Source: Müller et al., Instant Neural Graphics Primitives, 2022, section 3.
     """
     if n_levels < 1 or n_levels > 64:
@@ -250,6 +257,16 @@ def hash_encode(
         TypeError: an argument of another type or dtype.
         ValueError: an argument of another shape, device or range.
 
+    Example:
+        One dense level with 3 vertices along an axis, whose entries are their own numbers ``x + 3 y + 9 z``. The first position lies
+        on the vertex (1, 1, 1), the second halfway to the next one along x.
+
+        >>> levels = hash_levels(n_levels=1, base_resolution=3, max_resolution=3, log2_table_size=5)
+        >>> table = torch.arange(32.0)[:, None]
+        >>> hash_encode(torch.tensor([[0.25, 0.25, 0.25], [0.5, 0.25, 0.25]]), table, levels)
+        tensor([[13.0000],
+                [13.5000]])
+
     Source: Müller et al., Instant Neural Graphics Primitives, 2022, section 3 and appendix A.
     """
     positions, table, call = _check(positions, table, levels, n_active_levels, smoothstep)
@@ -269,6 +286,13 @@ def hash_encode_backward(
 ) -> Float[Tensor, "n 3"]:
     """The gradient with respect to ``positions`` of a scalar whose gradient with respect to the features is ``grad``; itself
     differentiable once in all three. Arguments and errors as in :func:`hash_encode`; gradients are float32.
+
+    Example:
+        In the table of :func:`hash_encode`'s example the feature grows by 1, 3 and 9 from a vertex to the next, which are 1/2 apart.
+
+        >>> levels = hash_levels(n_levels=1, base_resolution=3, max_resolution=3, log2_table_size=5)
+        >>> hash_encode_backward(torch.full((1, 3), 0.25), torch.arange(32.0)[:, None], torch.ones(1, 1), levels)
+        tensor([[ 2.,  6., 18.]])
     """
     positions, table, call = _check(positions, table, levels, n_active_levels, smoothstep)
     grad = require_tensor("grad", grad, torch.float32, (len(positions), len(levels.scales) * table.shape[1]))

@@ -62,6 +62,17 @@ def march_grid(
         TypeError: an argument of another type or dtype.
         ValueError: an argument of another shape, device or range. Values of tensors on CUDA are not looked at.
 
+    Example:
+        A row of four cells along x, of which the second is occupied, and a ray that enters the row at t = 1. It is within that cell
+        from t = 2 to 3.
+
+        >>> occupancy = torch.tensor([False, True, False, False]).view(1, 4, 1, 1)
+        >>> aabb = torch.tensor([[0.0, 0.0, 0.0], [4.0, 1.0, 1.0]])
+        >>> origins, directions = torch.tensor([[-1.0, 0.5, 0.5]]), torch.tensor([[1.0, 0.0, 0.0]])
+        >>> samples = march_grid(origins, directions, torch.zeros(1), torch.full((1,), 9.0), occupancy, aabb, step_size=0.5)
+        >>> samples.t_starts.tolist(), samples.t_ends.tolist(), samples.packed_info.tolist()
+        ([2.0, 2.5], [2.5, 3.0], [[0, 2]])
+
     Nothing is differentiable. After Müller et al., Instant Neural Graphics Primitives, 2022, appendix E.1, and Li et al., NerfAcc, 2022;
     the lattice does not depend on the grid.
     """
@@ -129,6 +140,13 @@ def empty_blocks(occupancy: Bool[Tensor, "levels rx ry rz"]) -> UInt8[Tensor, "l
     Raises:
         TypeError: ``occupancy`` is no bool tensor.
         ValueError: it has not four dimensions.
+
+    Example:
+        Behind an occupied cell: blocks of 1, of 2 and of 4 cells.
+
+        >>> row = torch.tensor([True, False, False, False, False, False, False, False]).view(1, 8, 1, 1)
+        >>> empty_blocks(row).flatten().tolist()
+        [0, 0, 1, 1, 2, 2, 2, 2]
 
     Nothing is differentiable, and nothing is read back from the device.
     """

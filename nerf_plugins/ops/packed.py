@@ -54,6 +54,17 @@ def pack_sections(
     Raises:
         TypeError: an argument of another type or dtype.
         ValueError: an argument of another shape or device, or a negative capacity.
+
+    Example:
+        Two rays with three sections each; the first keeps two of them, the second one.
+
+        >>> t_starts = torch.tensor([[0.0, 1.0, 2.0], [0.0, 1.0, 2.0]])
+        >>> keep = torch.tensor([[True, False, True], [False, False, True]])
+        >>> samples = pack_sections(t_starts, t_starts + 1.0, keep)
+        >>> samples.ray_indices.tolist(), samples.t_starts.tolist(), samples.packed_info.tolist()
+        ([0, 0, 1], [0.0, 2.0, 2.0], [[0, 2], [2, 1]])
+        >>> pack_sections(t_starts, t_starts + 1.0, keep, capacity=2).n_dropped_rays.item()  # the second finds no room
+        1
     """
     t_starts = require_tensor("t_starts", t_starts, torch.float32, (None, None))
     t_ends = require_tensor("t_ends", t_ends, torch.float32, tuple(t_starts.shape))
@@ -89,6 +100,13 @@ def select_samples(
     Raises:
         TypeError: an argument of another type or dtype.
         ValueError: an argument of another shape or device, or a negative capacity.
+
+    Example:
+        >>> t_starts, keep = torch.tensor([[0.0, 1.0], [0.0, 1.0]]), torch.ones(2, 2, dtype=torch.bool)
+        >>> samples = pack_sections(t_starts, t_starts + 1.0, keep)
+        >>> fewer = select_samples(samples, torch.tensor([False, True, True, True]))
+        >>> fewer.ray_indices.tolist(), fewer.t_starts.tolist(), fewer.packed_info.tolist()
+        ([0, 1, 1], [1.0, 0.0, 1.0], [[0, 1], [1, 2]])
     """
     t_starts = require_tensor("samples.t_starts", samples.t_starts, torch.float32, (None,))
     keep = require_tensor("keep", keep, torch.bool, (len(t_starts),))

@@ -39,6 +39,13 @@ def sample_pdf(
         TypeError: an argument of another type or dtype.
         ValueError: an argument of another shape or device.
 
+    Example:
+        Two intervals with probabilities 1/4 and 3/4: the first quarter of [0, 1) goes to [0, 1), the rest to [1, 2).
+
+        >>> t_starts, packed_info = torch.tensor([0.0, 1.0]), torch.tensor([[0, 2]], dtype=torch.int32)
+        >>> sample_pdf(t_starts, t_starts + 1.0, torch.tensor([1.0, 3.0]), packed_info, torch.tensor([[0.125, 0.25, 0.625]]))
+        tensor([[0.5000, 1.0000, 1.5000]])
+
     Source: Mildenhall et al., NeRF, 2020, section 5.2.
     """
     t_starts = require_tensor("t_starts", t_starts, torch.float32, (None,))

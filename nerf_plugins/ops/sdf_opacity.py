@@ -36,6 +36,13 @@ def sdf_optical_depths(
         TypeError: an argument of another type or dtype.
         ValueError: an argument of another shape or device.
 
+    Example:
+        A section of length 2 straight through the surface: the distance falls from 1 to -1, and :math:`\ln \Phi(x) - \ln \Phi(-x) = x`.
+
+        >>> depth = sdf_optical_depths(torch.tensor([0.0]), torch.tensor([-1.0]), torch.tensor([2.0]), torch.tensor(1.0))
+        >>> round(depth.item(), 4)
+        1.0
+
     Source: Wang et al., NeuS, 2021, equations 10 and 13, with the linear ends of their code.
     """
     sdf = require_tensor("sdf", sdf, torch.float32, (None,))
@@ -56,6 +63,12 @@ def anneal_slopes(slopes: Float[Tensor, "n_samples"], progress: float) -> Float[
     Args:
         slopes: derivative m of the distance along the rays.
         progress: p in [0, 1]; at 1 the result is :math:`\min(m, 0)`.
+
+    Example:
+        Straight towards the surface, and away from it at a slope of 1/2.
+
+        >>> [anneal_slopes(torch.tensor([-1.0, 0.5]), progress).tolist() for progress in (0.0, 0.5)]
+        [[-1.0, -0.25], [-1.0, -0.125]]
 
     Source: the code of Wang et al., NeuS, 2021 (``cos_anneal_ratio``).
     """

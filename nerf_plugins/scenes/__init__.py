@@ -1,5 +1,6 @@
 """Analytic scenes with exact geometry (numpy only): the demo's pictures and the truth of tests."""
 
+from nerf_plugins.scenes.cameras import Camera
 from nerf_plugins.scenes.demo import SCENES, demo_scene
 from nerf_plugins.scenes.materials import Material
 from nerf_plugins.scenes.primitives import Box, Capsule, Cone, Cylinder, Shape, Sphere, Torus
@@ -9,6 +10,7 @@ from nerf_plugins.scenes.scene import Hits, Light, Placed, Scene
 __all__ = [
     "SCENES",
     "Box",
+    "Camera",
     "Capsule",
     "Cone",
     "Cylinder",

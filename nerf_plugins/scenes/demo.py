@@ -39,11 +39,11 @@ def torus_scene() -> Scene:
 
 
 SCENES = {"demo": demo_scene, "sphere": sphere_scene, "torus": torus_scene}
-"""The embedded scenes by name, for `demo-data` and the measures of meshes."""
+"""The embedded scenes by name, for ``demo-data`` and the measures of meshes."""
 
 
 def rod(name: str, a: Vector, b: Vector, radius: float, material: Material) -> Placed:
-    """A capsule whose axis runs from `a` to `b`."""
+    """A capsule whose axis runs from ``a`` to ``b``."""
     axis = np.subtract(b, a)
     length = float(np.linalg.norm(axis))
     middle = _vector(0.5 * np.add(a, b))
@@ -100,7 +100,7 @@ def _tripod() -> tuple[Placed, ...]:
 
 
 def _frame(axis) -> Matrix:
-    """A rotation that takes z to the direction of `axis`."""
+    """A rotation that takes z to the direction of ``axis``."""
     z = np.asarray(axis, dtype=np.float64) / np.linalg.norm(axis)
     x = np.cross((0.0, 1.0, 0.0) if abs(z[1]) < 0.9 else (1.0, 0.0, 0.0), z)
     x /= np.linalg.norm(x)

@@ -21,6 +21,10 @@ def suitable_space(metadata: dict[str, Any]) -> str:
 
     Args:
         metadata: of the training dataset.
+
+    Example:
+        >>> suitable_space({}), suitable_space({"cameras_inside_box": True})
+        ('box', 'contracted')
     """
     if "ndc" in metadata:
         return "ndc"

@@ -28,6 +28,13 @@ def box_span(
         origins: o.
         directions: d, of any length: the results are in units of it. A component near 0 counts as :math:`10^{-12}`.
         aabb: b, the (min, max) corner of the box.
+
+    Example:
+        A ray that comes from the left.
+
+        >>> enter, leave = box_span(torch.tensor([-3.0, 0.0, 0.0]), torch.tensor([1.0, 0.0, 0.0]), torch.tensor([[-1.0] * 3, [1.0] * 3]))
+        >>> enter.item(), leave.item()
+        (2.0, 4.0)
     """
     inverse = 1.0 / torch.where(directions.abs() < 1e-12, torch.full_like(directions, 1e-12), directions)
     t0, t1 = (aabb[0] - origins) * inverse, (aabb[1] - origins) * inverse

@@ -17,6 +17,13 @@ class BoxSpace(Space):
 
     Args:
         aabb: (min, max) corner of the box, (2, 3).
+
+    Example:
+        The point at three quarters of the box along x, in its middle along y and on its side along z.
+
+        >>> space = BoxSpace(torch.tensor([[0.0, 0.0, 0.0], [4.0, 2.0, 2.0]]))
+        >>> space.field_positions(torch.tensor([3.0, 1.0, 2.0])).tolist()
+        [0.5, 0.0, 1.0]
     """
 
     _known: tuple[Tensor, int, Tensor, Tensor] | None = None

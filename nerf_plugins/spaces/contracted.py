@@ -14,6 +14,14 @@ class ContractedSpace(BoxSpace):
     r"""World space without end: :math:`x \mapsto x` inside the box, :math:`(2 - 1/|x|_\infty)\, x/|x|_\infty` outside.
 
     Source: Barron et al., Mip-NeRF 360, 2022, equation 10, with the maximum norm so that grid levels map to cubes.
+
+    Example:
+        Along x: in the box, on its side, twice and ten times as far away. For the field all that is divided by 2.
+
+        >>> space = ContractedSpace(torch.tensor([[-1.0] * 3, [1.0] * 3]))
+        >>> positions = torch.tensor([[0.5, 0.0, 0.0], [1.0, 0.0, 0.0], [2.0, 0.0, 0.0], [10.0, 0.0, 0.0]])
+        >>> space.field_positions(positions)[:, 0]
+        tensor([0.2500, 0.5000, 0.7500, 0.9500])
     """
 
     spacing = "disparity"

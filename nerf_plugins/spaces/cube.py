@@ -19,6 +19,11 @@ class CubeSpace(BoxSpace):
 
     Args:
         aabb: (min, max) corner of the scene box, (2, 3).
+
+    Example:
+        >>> space = CubeSpace(torch.tensor([[0.0, 0.0, 0.0], [4.0, 2.0, 2.0]]))
+        >>> space.from_world(torch.tensor([4.0, 2.0, 1.0])).tolist(), space.aabb.tolist()
+        ([1.0, 0.5, 0.0], [[-1.0, -0.5, -0.5], [1.0, 0.5, 0.5]])
     """
 
     centre: Tensor

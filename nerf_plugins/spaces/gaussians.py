@@ -41,6 +41,12 @@ def cone(t_starts: Float[Tensor, "n"], t_ends: Float[Tensor, "n"], radii: Float[
         t_ends: where it ends.
         radii: :math:`\dot r`, the cone's radius at t = 1.
 
+    Example:
+        From the apex to t = 2: the mean of t, weighted by the area t², is 3/2.
+
+        >>> [round(values.item(), 4) for values in cone(torch.tensor([0.0]), torch.tensor([2.0]), torch.tensor([1.0]))]
+        [1.5, 0.15, 0.6]
+
     Source: Barron et al., Mip-NeRF, 2021, equation 7, in the form that does not cancel.
     """
     middle, half = 0.5 * (t_starts + t_ends), 0.5 * (t_ends - t_starts)
@@ -59,6 +65,10 @@ def cylinder(t_starts: Float[Tensor, "n"], t_ends: Float[Tensor, "n"], radii: Fl
         t_starts: where each piece begins.
         t_ends: where it ends.
         radii: r, the cylinder's radius.
+
+    Example:
+        >>> [values.item() for values in cylinder(torch.tensor([0.0]), torch.tensor([6.0]), torch.tensor([2.0]))]
+        [3.0, 3.0, 1.0]
 
     Source: Barron et al., Mip-NeRF, 2021, supplementary A.
     """

@@ -28,6 +28,15 @@ class NDCSpace(BoxSpace):
         focal_x: focal length / half the image's width.
         focal_y: focal length / half the image's height.
         near: n, in world units.
+
+    Example:
+        Straight ahead a ray begins at the near plane, and half of its way in device coordinates brings it to twice that distance.
+
+        >>> space = NDCSpace(torch.tensor([[-1.0] * 3, [1.0] * 3]), focal_x=1.0, focal_y=1.0, near=1.0)
+        >>> ahead = RayBundle(torch.zeros(1, 3), torch.tensor([[0.0, 0.0, -1.0]]), pixel_area=torch.ones(1, 1))
+        >>> rays = space.rays(ahead, near_plane=0.0, far_plane=1e3)
+        >>> [space.distances(rays, share * rays.fars).item() for share in (0.0, 0.5)]
+        [1.0, 2.0]
     """
 
     has_world_units = False

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from nerf_plugins.camera_paths.shapes import look_at
+from nerf_plugins.camera_paths.poses import look_at
 
 UP = np.array([0.0, 0.0, 1.0])
 
 
 def looking_at(target, positions):
-    """Camera-to-world matrices `(n, 4, 4)`."""
+    """Camera-to-world matrices ``(n, 4, 4)``."""
     positions = np.asarray(positions, dtype=float)
     return look_at(positions, np.asarray(target, dtype=float), UP, np.tile([1.0, 0.0, 0.0], (len(positions), 1)))
 

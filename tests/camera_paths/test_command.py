@@ -14,15 +14,15 @@ import yaml
 from nerfstudio.cameras.camera_paths import get_path_from_json
 
 from nerf_plugins import cli
+from nerf_plugins.camera_paths.options import SHAPES
 from nerf_plugins.camera_paths.training_views import read_views
 from nerf_plugins.data.subset import SubsetConfig
 from nerf_plugins.dataparsers.demo import TARGET, DemoDataParserConfig
 from nerf_plugins.fields.nerf_mlp import NeRFMLPConfig
-from nerf_plugins.methods import vanilla_nerf_custom
-from nerf_plugins.runs import read_config
+from nerf_plugins.methods import vanilla_nerf
+from nerf_plugins.runs.loading import read_config
 from tests.camera_paths.rigs import assert_looks_at
 
-SHAPES = ("orbit", "spiral", "cone", "dolly", "interpolate")
 FLOAT32 = 1e-5
 """How exact a point is that was found from a dataset's cameras."""
 FOV = np.degrees(0.6911112070083618)
@@ -30,7 +30,7 @@ FOV = np.degrees(0.6911112070083618)
 
 def write_config(place: Path, name: str, **subset) -> Path:
     """The config.yml of a run on eight training images of 20 pixels, without a checkpoint."""
-    config = deepcopy(vanilla_nerf_custom.config)
+    config = deepcopy(vanilla_nerf.method.config)
     config.output_dir, config.experiment_name, config.timestamp = place, "e", name
     data = DemoDataParserConfig(data=place / "demo", resolution=20, num_train=8, num_val=1, num_test=3)
     config.pipeline.datamanager.dataparser = data
@@ -109,7 +109,7 @@ def test_novelty_is_printed_with_its_scale(capsys, load_config, tmp_path):
     assert f"Newest: view {int(np.argmax(distances))} by distance" in out
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", [shape.shape for shape in SHAPES])
 def test_every_shape_beside_its_run(capsys, shape, load_config):
     assert run(shape, "--load-config", load_config, "--height", 31, "--width", 61) == 0, capsys.readouterr().err
     content = json.loads((load_config.parent / "camera_paths" / f"{shape}.json").read_text())
@@ -254,7 +254,7 @@ def test_nothing_is_overwritten(capsys, tmp_path, load_config):
 
 
 def without_data(config):
-    config.pipeline.datamanager.dataparser = vanilla_nerf_custom.config.pipeline.datamanager.dataparser
+    config.pipeline.datamanager.dataparser = vanilla_nerf.method.config.pipeline.datamanager.dataparser
     config.pipeline.datamanager.data = Path("/nowhere/at/all")
 
 

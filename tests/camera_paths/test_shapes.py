@@ -1,14 +1,26 @@
 """The shapes against what they are by definition."""
 
+import pkgutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
 from nerf_plugins.camera_paths import shapes
 from nerf_plugins.camera_paths.layout import describe_layout
+from nerf_plugins.camera_paths.options import SHAPES
+from nerf_plugins.camera_paths.poses import order_by_nearest, poses_around, poses_through
+from nerf_plugins.camera_paths.shapes.base import AroundPointOptions
+from nerf_plugins.camera_paths.shapes.cone import ConeOptions
+from nerf_plugins.camera_paths.shapes.dolly import DollyOptions
+from nerf_plugins.camera_paths.shapes.interpolate import InterpolateOptions
+from nerf_plugins.camera_paths.shapes.orbit import OrbitOptions, is_closed
+from nerf_plugins.camera_paths.shapes.spiral import SpiralOptions
 from tests.camera_paths.rigs import UP, assert_looks_at, looking_at, ring
 
 TARGET = np.array([0.3, -0.2, 0.1])
+TOP = (0.0, 0.0, 1.0)
 
 
 @pytest.fixture
@@ -19,8 +31,13 @@ def layout():
     return describe_layout(looking_at(TARGET, TARGET + offsets), TARGET, UP)
 
 
+def make(shape: type[AroundPointOptions], layout, **options):
+    """Poses."""
+    return poses_around(layout, shape(load_config=Path(), **options).around(layout))
+
+
 def test_an_orbit_is_a_level_circle(layout):
-    poses = shapes.orbit(layout, 8, distance=2.5, elevation=30.0, start=0.0, arc=360.0)
+    poses = make(OrbitOptions, layout, frames=8, distance=2.5, elevation=30.0)
     assert_looks_at(poses, TARGET, 2.5)
     offsets = poses[:, :3, 3] - TARGET
     np.testing.assert_allclose(offsets[:, 2], 1.25)
@@ -32,17 +49,17 @@ def test_an_orbit_is_a_level_circle(layout):
 
 
 def test_an_arc_has_both_ends(layout):
-    poses = shapes.orbit(layout, 3, distance=1.0, elevation=0.0, start=-20.0, arc=-60.0)
+    poses = make(OrbitOptions, layout, frames=3, distance=1.0, elevation=0.0, start=-20.0, arc=-60.0)
     offsets = poses[:, :3, 3] - TARGET
     np.testing.assert_allclose(np.degrees(np.arctan2(offsets[:, 1], offsets[:, 0])), [-20.0, -50.0, -80.0])
-    assert shapes.is_closed(-720.0)
-    assert not shapes.is_closed(90.0)
-    assert not shapes.is_closed(0.0)
+    assert is_closed(-720.0)
+    assert not is_closed(90.0)
+    assert not is_closed(0.0)
 
 
 def test_a_spiral_opens_evenly(layout):
-    axis = np.array([1.0, 0.0, 0.0])
-    poses = shapes.spiral(layout, 9, axis, turns=2.0, angles=(0.0, 40.0), distances=(2.0, 4.0))
+    axis = (1.0, 0.0, 0.0)
+    poses = make(SpiralOptions, layout, frames=9, axis=axis, turns=2.0, angles=(0.0, 40.0), distances=(2.0, 4.0))
     distances = np.linspace(2.0, 4.0, 9)
     assert_looks_at(poses, TARGET, distances)
     directions = (poses[:, :3, 3] - TARGET) / distances[:, None]
@@ -55,15 +72,15 @@ def test_a_spiral_opens_evenly(layout):
 
 
 def test_a_spiral_over_the_top_does_not_jump(layout):
-    poses = shapes.spiral(layout, 200, UP, turns=1.0, angles=(0.0, 20.0), distances=(1.0, 1.0))
+    poses = make(SpiralOptions, layout, frames=200, axis=TOP, turns=1.0, angles=(0.0, 20.0), distances=(1.0, 1.0))
     assert np.isfinite(poses).all()
     steps = Rotation.from_matrix(poses[:-1, :3, :3]).inv() * Rotation.from_matrix(poses[1:, :3, :3])
     assert np.degrees(steps.magnitude()).max() < 3.0
 
 
 def test_a_cone_has_its_angles_and_distances(layout):
-    axis = np.array([0.6, 0.0, 0.8])
-    poses = shapes.cone(layout, 11, axis, angles=(10.0, 20.0, 35.0), distances=(1.0, 2.0, 3.0))
+    axis = (0.6, 0.0, 0.8)
+    poses = make(ConeOptions, layout, frames=11, axis=axis, angles=(10.0, 20.0, 35.0), distances=(1.0, 2.0, 3.0))
     counts = [4, 4, 3]
     distances = np.repeat([1.0, 2.0, 3.0], counts)
     assert_looks_at(poses, TARGET, distances)
@@ -79,34 +96,42 @@ def test_a_cone_has_its_angles_and_distances(layout):
 
 
 def test_a_circle_on_the_axis_itself_is_one_view(layout):
-    poses = shapes.cone(layout, 3, UP, angles=(0.0,), distances=(2.0,))
+    poses = make(ConeOptions, layout, frames=3, axis=TOP, angles=(0.0,), distances=(2.0,))
     assert_looks_at(poses, TARGET, 2.0)
     np.testing.assert_allclose(poses[:, :3, 3], np.tile(TARGET + 2.0 * UP, (3, 1)), atol=1e-12)
 
 
 def test_a_dolly_is_straight(layout):
-    poses = shapes.dolly(layout, 5, np.array([0.0, 3.0, 4.0]), (5.0, 1.0))
+    poses = make(DollyOptions, layout, frames=5, direction=(0.0, 3.0, 4.0), distances=(5.0, 1.0))
     assert_looks_at(poses, TARGET, [5.0, 4.0, 3.0, 2.0, 1.0])
     np.testing.assert_allclose(poses[:, :3, 3], TARGET + np.outer([5, 4, 3, 2, 1], [0.0, 0.6, 0.8]))
     np.testing.assert_allclose(poses[:, :3, :3], np.broadcast_to(poses[0, :3, :3], (5, 3, 3)), atol=1e-12)
 
 
 def test_a_dolly_from_straight_above(layout):
-    assert_looks_at(shapes.dolly(layout, 2, UP, (2.0, 1.0)), TARGET, [2.0, 1.0])
+    poses = make(DollyOptions, layout, frames=2, direction=TOP, distances=(2.0, 1.0))
+    assert_looks_at(poses, TARGET, [2.0, 1.0])
+    # As an orbit arrives there: the picture's lower edge is the front.
+    np.testing.assert_allclose(poses[:, :3, 1], np.tile([-1.0, 0.0, 0.0], (2, 1)), atol=1e-12)
 
 
 @pytest.mark.parametrize(
-    "make",
+    ("shape", "options"),
     [
-        lambda layout, n: shapes.orbit(layout, n, 2.0, 30.0, 0.0, 90.0),
-        lambda layout, n: shapes.spiral(layout, n, UP, 2.0, (10.0, 20.0), (2.0, 3.0)),
-        lambda layout, n: shapes.dolly(layout, n, UP, (2.0, 1.0)),
+        (OrbitOptions, {"distance": 2.0, "elevation": 30.0, "arc": 90.0}),
+        (SpiralOptions, {"axis": TOP, "turns": 2.0, "angles": (10.0, 20.0), "distances": (2.0, 3.0)}),
+        (DollyOptions, {"direction": TOP, "distances": (2.0, 1.0)}),
     ],
 )
-def test_a_single_view_is_the_first_one(layout, make):
-    poses = make(layout, 1)
+def test_a_single_view_is_the_first_one(layout, shape, options):
+    poses = make(shape, layout, frames=1, **options)
     assert_looks_at(poses, TARGET, [2.0])
-    np.testing.assert_allclose(poses, make(layout, 5)[:1])
+    np.testing.assert_allclose(poses, make(shape, layout, frames=5, **options)[:1])
+
+
+def through(given, fovs, **options):
+    shape = InterpolateOptions(load_config=Path(), **options)
+    return poses_through(given, fovs, shape.times(len(given)), shape.closed)
 
 
 @pytest.mark.parametrize(("closed", "count"), [(False, 13), (True, 16)])
@@ -116,7 +141,7 @@ def test_interpolation_hits_every_pose(closed, count):
     given[:, :3, :3] = Rotation.random(4, random_state=1).as_matrix()
     given[:, :3, 3] = rng.normal(size=(4, 3))
     fovs = np.array([40.0, 50.0, 45.0, 60.0])
-    poses, between = shapes.interpolate(given, fovs, steps=4, closed=closed)
+    poses, between = through(given, fovs, steps=4, closed=closed)
     assert len(poses) == len(between) == count
     np.testing.assert_allclose(poses[::4], given, atol=1e-9)
     np.testing.assert_allclose(between[::4], fovs)
@@ -129,7 +154,7 @@ def test_interpolation_of_two_poses_is_even():
     given = np.tile(np.eye(4), (2, 1, 1))
     given[1, :3, :3] = Rotation.from_euler("z", 60.0, degrees=True).as_matrix()
     given[1, :3, 3] = [1.0, 2.0, 3.0]
-    poses, _ = shapes.interpolate(given, np.full(2, 50.0), steps=3, closed=False)
+    poses, _ = through(given, np.full(2, 50.0), steps=3, closed=False)
     np.testing.assert_allclose(poses[:, :3, 3], np.outer([0, 1 / 3, 2 / 3, 1], [1.0, 2.0, 3.0]))
     np.testing.assert_allclose(
         Rotation.from_matrix(poses[:, :3, :3]).magnitude(), np.radians([0, 20, 40, 60]), atol=1e-12
@@ -138,7 +163,7 @@ def test_interpolation_of_two_poses_is_even():
 
 def test_a_closed_interpolation_is_smooth_where_it_closes():
     given = ring(TARGET, 2.0, 1.0, 6)
-    poses, _ = shapes.interpolate(given, np.full(6, 50.0), steps=50, closed=True)
+    poses, _ = through(given, np.full(6, 50.0), steps=50, closed=True)
     steps = np.roll(poses[:, :3, 3], -1, axis=0) - poses[:, :3, 3]
     turns = np.linalg.norm(steps - np.roll(steps, 1, axis=0), axis=1)
     assert turns[0] < 2.0 * np.median(turns) + 1e-3
@@ -149,4 +174,9 @@ def test_a_closed_interpolation_is_smooth_where_it_closes():
 
 def test_the_nearest_comes_next():
     positions = np.array([[0.0, 0, 0], [5, 0, 0], [1, 0, 0], [3, 0, 0], [-9, 0, 0]])
-    assert shapes.order_by_nearest(positions) == [0, 2, 3, 1, 4]
+    assert order_by_nearest(positions) == [0, 2, 3, 1, 4]
+
+
+def test_every_file_of_a_shape_is_listed():
+    files = {module.name for module in pkgutil.iter_modules(shapes.__path__)} - {"base"}
+    assert files == {shape.shape for shape in SHAPES}

@@ -99,7 +99,7 @@ def test_a_broken_mask_is_named(tmp_path: Path):
     dataset = CheckedDataset(replace(outputs, mask_filenames=masks))
     assert dataset[1]["mask"].all()
     masks[1].write_bytes(masks[1].read_bytes()[:50])
-    with pytest.raises(InputError, match=r"mask .*mask_1\.png cannot be read"):
+    with pytest.raises(InputError, match=r"mask .*mask_1\.png of 1\.png cannot be read"):
         dataset[1]
 
 
@@ -176,3 +176,65 @@ def test_cameras_are_in_single_precision(tmp_path: Path):
         setattr(outputs.cameras, name, getattr(outputs.cameras, name).double())
     cameras = CheckedDataset(outputs).cameras
     assert get_spiral_path(cameras[0:1], steps=3, radius=0.1).camera_to_worlds.shape == (3, 3, 4)
+
+
+def masks_with(*pixels: tuple[int, int, int], shape=(3, 40, 60, 1)) -> torch.Tensor:
+    masks = torch.zeros(shape, dtype=torch.bool)
+    for pixel in pixels:
+        masks[pixel] = True
+    return masks
+
+
+def test_a_mask_of_a_few_pixels_is_enough_for_any_batch():
+    """Nearly all of 3 images is masked out; nerfstudio's own sampler stops here when it is asked for more pixels than there are."""
+    kept = [(0, 3, 4), (2, 0, 59), (2, 39, 0)]
+    sampler = make_pixel_sampler(0)
+    for count in (3, 5000):
+        pixels = sampler.sample_method(count, 3, 40, 60, mask=masks_with(*kept))
+        assert pixels.shape == (count, 3)
+        assert {tuple(p) for p in pixels.tolist()} <= set(kept)
+    hits = (pixels == torch.tensor(kept[0])).all(dim=1).float().mean().item()
+    assert hits == pytest.approx(1 / 3, abs=0.03)  # 4.5 deviations
+
+
+def test_another_batchs_masks_are_seen():
+    sampler = make_pixel_sampler(None)
+    for pixel in [(0, 1, 1), (1, 2, 2)]:
+        assert (sampler.sample_method(8, 3, 40, 60, mask=masks_with(pixel)) == torch.tensor(pixel)).all()
+
+
+def test_masks_that_leave_nothing_at_all():
+    with pytest.raises(InputError, match="leave nothing"):
+        make_pixel_sampler(None).sample_method(8, 3, 40, 60, mask=masks_with())
+
+
+def list_batch(with_masks: bool) -> dict:
+    """Images of several sizes whose colour says which pixel it is: (image, row, column)."""
+    images = []
+    for k, (h, w) in enumerate([(10, 20), (40, 20), (3, 5)]):
+        row, column = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+        images.append(torch.stack([torch.full_like(row, k), row, column], dim=-1).float())
+    batch = {"image": images, "image_idx": torch.tensor([7, 8, 9])}
+    if with_masks:
+        batch["mask"] = [(image[..., 2:] >= 4) & (image[..., :1] != 1) for image in images]
+    return batch
+
+
+@pytest.mark.parametrize(("with_masks", "counts"), [(False, [200, 800, 15]), (True, [160, 0, 3])])
+def test_images_of_several_sizes_are_sampled_by_their_pixels(with_masks: bool, counts: list[int]):
+    n = 9001  # odd, which nerfstudio's does not take
+    found = make_pixel_sampler(None).collate_image_dataset_batch_list(list_batch(with_masks), n)
+    colors, indices = found["image"].long(), found["indices"]
+    assert torch.equal(indices - torch.tensor([7, 0, 0]), colors)
+    shares = torch.bincount(colors[:, 0], minlength=3) / n
+    torch.testing.assert_close(shares, torch.tensor(counts) / sum(counts), atol=0.025, rtol=0)
+    if with_masks:
+        assert found["mask"].shape == (n, 1)
+        assert found["mask"].all()
+
+
+def test_the_centre_of_images_of_several_sizes():
+    found = make_pixel_sampler(0).collate_image_dataset_batch_list(list_batch(False), 5000)
+    first = found["indices"][found["indices"][:, 0] == 7]
+    assert (first[:, 1].min(), first[:, 1].max()) == (2, 7)  # 2.5 to 7.5
+    assert (first[:, 2].min(), first[:, 2].max()) == (5, 14)

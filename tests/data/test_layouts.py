@@ -12,7 +12,6 @@ from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataPars
 from PIL import Image
 
 from nerf_plugins.data.datamanager import NerfDataManager, NerfDataManagerConfig
-from nerf_plugins.data.layouts import LAYOUTS
 from nerf_plugins.dataparsers.demo import DemoDataParserConfig
 from nerf_plugins.errors import InputError
 
@@ -32,7 +31,11 @@ def write_images(folder: Path, names: list[str]) -> list[dict]:
         path = folder / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)).save(path)
-    return [{"file_path": name, "transform_matrix": POSE} for name in names]
+    return [{"file_path": name, "transform_matrix": moved(POSE, 0.1 * i)} for i, name in enumerate(names)]
+
+
+def moved(pose: list[list[float]], x: float) -> list[list[float]]:
+    return [[*pose[0][:3], x], *pose[1:]]
 
 
 def write_blender(folder: Path) -> Path:
@@ -46,28 +49,114 @@ def write_nerfstudio(folder: Path) -> Path:
     frames = write_images(folder, [f"images/{i:02d}" for i in range(12)])
     for i, frame in enumerate(frames):
         frame["file_path"] += ".png"
-        frame["transform_matrix"] = [*POSE[:2], [0.0, 0.0, 1.0, 4.0 + i], POSE[3]]
+        frame["transform_matrix"] = ring(12)[i].tolist()
     size = {"fl_x": 40.0, "fl_y": 40.0, "cx": 16.0, "cy": 16.0, "w": 32, "h": 32}
     (folder / "transforms.json").write_text(json.dumps({**size, "frames": frames}))
     return folder
 
 
-@pytest.mark.parametrize("given", LAYOUTS)
-@pytest.mark.parametrize(
-    ("there", "mark"), [(name, mark) for name, marks in LAYOUTS.items() for mark in marks], ids=lambda value: value
-)
-def test_the_dataparser_that_fits_is_named(tmp_path: Path, given: str, there: str, mark: str):
-    (tmp_path / mark).touch()
-    with pytest.raises(Exception) as error:  # noqa: PT011 - of the right dataparser too: the file is empty
+def ring(n: int) -> list[np.ndarray]:
+    """Camera-to-world matrices (4, 4) around the origin, which they look at along -z."""
+    poses = []
+    for angle in 2 * np.pi * np.arange(n) / n:
+        back = np.array([np.cos(angle), np.sin(angle), 0.3]) / np.sqrt(1.09)
+        right = np.array([-np.sin(angle), np.cos(angle), 0.0])
+        pose = np.eye(4)
+        pose[:3] = np.stack([right, np.cross(back, right), back, 3 * back], axis=1)
+        poses.append(pose)
+    return poses
+
+
+def write_neus(folder: Path) -> Path:
+    write_images(folder, [f"image/{i:03d}" for i in range(9)])
+    k = np.array([[40.0, 0, 16, 0], [0, 40, 16, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    world = {f"world_mat_{i}": k @ np.linalg.inv(p @ np.diag([1, -1, -1, 1])) for i, p in enumerate(ring(9))}
+    np.savez(folder / "cameras_sphere.npz", **world, **{f"scale_mat_{i}": np.eye(4) for i in range(9)})
+    return folder
+
+
+def write_llff(folder: Path) -> Path:
+    write_images(folder, [f"images/{i:03d}" for i in range(9)])
+    rows = []
+    for i in range(9):
+        matrix = np.zeros((3, 5))
+        matrix[:, 0], matrix[:, 1], matrix[:, 2] = [0, -1, 0], [1, 0, 0], [0, 0, 1]
+        matrix[:, 3], matrix[:, 4] = [0.1 * i, 0, 0], [32, 32, 40]
+        rows.append([*matrix.flatten(), 2.0, 8.0])
+    np.save(folder / "poses_bounds.npy", np.array(rows))
+    return folder
+
+
+DATASETS = {
+    "blender-data": (write_blender, "transforms_train.json"),
+    "nerfstudio-data": (write_nerfstudio, "transforms.json"),
+    "neus-data": (write_neus, "cameras_sphere.npz"),
+    "llff-data": (write_llff, "poses_bounds.npy"),
+}
+
+
+@pytest.mark.parametrize("given", DATASETS)
+@pytest.mark.parametrize("there", DATASETS)
+def test_the_dataparser_that_fits_is_named(tmp_path: Path, given: str, there: str):
+    write, mark = DATASETS[there]
+    write(tmp_path)
+    if given == there:
+        assert len(load(config_of(given, tmp_path)).train_dataset) > 1
+        return
+    others = " or instant-ngp-data" if there == "nerfstudio-data" else ""
+    with pytest.raises(InputError, match=rf"{given} finds no .+, but {mark} is there: give {there}{others} instead$"):
         load(config_of(given, tmp_path))
-    is_hinted = f"{mark} is there: give {there} instead" in str(error.value)
-    assert is_hinted == (given != there)
-    if given != there:
-        assert isinstance(error.value, InputError)
-        assert f"{given} finds no {LAYOUTS[given][0]}" in str(error.value)
 
 
-@pytest.mark.parametrize("given", ["colmap", "dnerf-data", "instant-ngp-data"])
+@pytest.mark.parametrize("there", DATASETS)
+def test_a_dataparser_that_fails_too_is_not_advised(tmp_path: Path, there: str):
+    """Its file is there, but empty."""
+    given = "llff-data" if there != "llff-data" else "neus-data"
+    (tmp_path / DATASETS[there][1]).touch()
+    with pytest.raises(InputError, match=rf"{given} finds no .+; .+ is there, but {there} cannot read it \(.+\)$"):
+        load(config_of(given, tmp_path))
+
+
+def test_instant_ngps_files_without_endings(tmp_path: Path):
+    """nerfstudio-data cannot read them, instant-ngp-data can; without the images neither can, and none is advised."""
+    write_nerfstudio(tmp_path)
+    meta = json.loads((tmp_path / "transforms.json").read_text())
+    frames = [frame | {"file_path": frame["file_path"][:-4]} for frame in meta["frames"]]
+    (tmp_path / "transforms.json").write_text(json.dumps({"camera_angle_x": 0.9, "frames": frames}))
+    with pytest.raises(InputError, match=r"nerfstudio-data fails .+ is there: give instant-ngp-data instead"):
+        load(config_of("nerfstudio-data", tmp_path))
+    manager = load(config_of("instant-ngp-data", tmp_path))
+    assert (len(manager.train_dataset), len(manager.eval_dataset)) == (11, 1)
+    for image in (tmp_path / "images").iterdir():
+        image.unlink()
+    for name in ("nerfstudio-data", "instant-ngp-data"):
+        with pytest.raises(InputError) as error:
+            load(config_of(name, tmp_path))
+        assert "instead" not in str(error.value)
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "hint"),
+    [
+        ("images/00", r"00 of .+ does not exist: but 00\.png does|no such file: .+/00.+give instant-ngp-data"),
+        ("images/00.PNG", r"00\.PNG .*does not exist: but 00\.png does"),
+        ("elsewhere/00.png", "there is no folder .*elsewhere"),
+        ("images\\00.png", r"write / in file_path instead of \\"),
+        ("images/77.png", "check the frames"),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 5])
+def test_an_image_under_another_name_is_hinted_at(tmp_path: Path, written: str, hint: str, place: int):
+    write_nerfstudio(tmp_path)
+    meta = json.loads((tmp_path / "transforms.json").read_text())
+    meta["frames"][place]["file_path"] = written.replace("00", f"{place:02d}")
+    (tmp_path / "transforms.json").write_text(json.dumps(meta))
+    with pytest.raises(InputError, match=hint.replace("00", f"{place:02d}")):
+        load(config_of("nerfstudio-data", tmp_path))
+
+
+@pytest.mark.parametrize("given", ["colmap", "dnerf-data"])
 def test_a_dataparser_whose_layout_we_do_not_know_is_heard_first(tmp_path: Path, given: str):
     write_blender(tmp_path)
     with pytest.raises(
@@ -77,9 +166,11 @@ def test_a_dataparser_whose_layout_we_do_not_know_is_heard_first(tmp_path: Path,
 
 
 def test_two_that_fit_are_both_named(tmp_path: Path):
-    for mark in ("transforms.json", "poses_bounds.npy"):
-        (tmp_path / mark).touch()
-    with pytest.raises(InputError, match="give nerfstudio-data or llff-data instead"):
+    write_neus(tmp_path)
+    write_llff(tmp_path)
+    with pytest.raises(
+        InputError, match=r"cameras_sphere.npz and poses_bounds.npy is there: give .+-data or .+-data instead"
+    ):
         load(config_of("blender-data", tmp_path))
 
 
@@ -96,12 +187,12 @@ def test_an_error_after_reading_says_nothing_of_layouts(tmp_path: Path):
         frame["time"] = 0.0
     (tmp_path / "transforms_train.json").write_text(json.dumps(train))
     (tmp_path / "transforms_val.json").unlink()
-    with pytest.raises(FileNotFoundError, match=r"transforms_val\.json"):
+    with pytest.raises(InputError, match=r"dnerf-data cannot read it \(no such file: .*transforms_val\.json\)$"):
         load(config_of("dnerf-data", tmp_path))
 
 
-def test_a_folder_that_nothing_fits_keeps_its_error(tmp_path: Path):
-    with pytest.raises(FileNotFoundError):
+def test_a_folder_that_nothing_fits_names_the_file(tmp_path: Path):
+    with pytest.raises(InputError, match=r"blender-data cannot read it \(no such file: .*transforms_train\.json\)$"):
         load(BlenderDataParserConfig(data=tmp_path))
 
 
@@ -114,16 +205,19 @@ def test_a_folder_that_is_not_there(tmp_path: Path, name: str):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"frames": [', "Expecting value"),
-        ('{"frames": []}', "IndexError"),
-        ('{"camera_angle_x": 0.7}', "KeyError 'frames'"),
+        ('{"frames": [', "is no JSON .Expecting value"),
+        ('{"frames": []}', '"frames" is empty'),
+        ('{"camera_angle_x": 0.7}', 'has no list "frames"'),
+        ("[1, 2]", 'has no list "frames"'),
+        ('{"frames": [{"file_path": 3}]}', "frame 0 has no file_path"),
+        ('{"frames": [{"file_path": "train/r_0"}]}', "train/r_0 has no transform_matrix"),
     ],
-    ids=["no JSON", "no frames", "no list"],
+    ids=["no JSON", "no frames", "no list", "a list", "no name", "no pose"],
 )
 def test_a_file_that_says_too_little(tmp_path: Path, text: str, message: str):
     write_blender(tmp_path)
     (tmp_path / "transforms_train.json").write_text(text)
-    with pytest.raises(InputError, match=f"blender-data cannot read it.*{message}"):
+    with pytest.raises(InputError, match=rf"transforms_train\.json: {message}"):
         load(BlenderDataParserConfig(data=tmp_path))
 
 

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from nerf_plugins.data.datamanager import NerfDataManager, NerfDataManagerConfig
 from nerf_plugins.data.pixel_sampler import CentreCropPixelSampler, CentreCropPixelSamplerConfig
 from nerf_plugins.data.rays import PinholeRayGenerator, make_ray_generator, upload
-from nerf_plugins.dataparsers import DemoDataParserConfig
+from nerf_plugins.dataparsers.demo import DemoDataParserConfig
 
 from ..dataparsers import test_llff, test_neus
 
@@ -144,7 +144,7 @@ def make_sampler(target: type[PixelSampler], config: PixelSamplerConfig) -> Any:
     return target(config, num_rays_per_batch=200, is_equirectangular=False, fisheye_crop_radius=None)
 
 
-@pytest.mark.parametrize("more", [{}, {"mask": torch.ones(5, 6, 7, 1)}, {"depth_image": torch.rand(5, 6, 7, 1)}])
+@pytest.mark.parametrize("more", [{}, {"depth_image": torch.rand(5, 6, 7, 1)}])
 def test_pixels_are_nerfstudios(more: dict):
     """The same ones for the same seed."""
     batches = []

@@ -5,12 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from nerfstudio.configs.dataparser_configs import all_dataparsers
 from nerfstudio.data.datasets.base_dataset import InputDataset
 from PIL import Image
 
-from nerf_plugins.dataparsers import DemoDataParserConfig, cache, demo, llff
+from nerf_plugins.dataparsers import demo, llff, neus
+from nerf_plugins.dataparsers.demo import DemoDataParserConfig
 from nerf_plugins.errors import InputError
-from nerf_plugins.scenes import demo_scene, render
+from nerf_plugins.scenes import Camera, demo_scene, render
 
 SMALL = {"resolution": 16, "num_train": 6, "num_val": 2, "num_test": 3}
 
@@ -52,8 +54,8 @@ def test_pictures_are_those_of_the_cameras(folder):
     """Each file is the scene seen by its camera's pose and intrinsics, to half a step of 8 bits."""
     outputs = config(folder).setup().get_dataparser_outputs("test")
     for path, camera in zip(outputs.image_filenames, outputs.cameras, strict=True):
-        f, c, n = camera.fx.item(), camera.cx.item(), int(camera.width.item())
-        expected = render(demo_scene(), camera.camera_to_worlds.double().numpy(), f, f, c, c, n, n, demo.SUPERSAMPLE)
+        pose = camera.camera_to_worlds.double().numpy()
+        expected = render(demo_scene(), Camera.centred(pose, camera.fx.item(), 16, 16), demo.SUPERSAMPLE)
         with Image.open(path) as image:
             assert image.mode == "RGBA"
             difference = np.abs(np.asarray(image) / 255.0 - expected)
@@ -155,7 +157,8 @@ def test_files_have_blenders_format(folder):
 def test_pictures_belong_to_the_version():
     """If this fails the pictures or cameras have changed: count `demo.VERSION` up, and put the new means here."""
     poses = demo.split_cameras(DemoDataParserConfig(**SMALL))["train"]
-    means = [render(demo_scene(), pose, 34.0, 34.0, 12.0, 12.0, 24, 24, 2).mean(axis=(0, 1)) for pose in poses[[0, 3]]]
+    cameras = [Camera.centred(pose, 34.0, 24, 24) for pose in poses[[0, 3]]]
+    means = [render(demo_scene(), camera, 2).mean(axis=(0, 1)) for camera in cameras]
     assert demo.VERSION == 1
     np.testing.assert_allclose(means, PINNED, atol=2e-3)
 
@@ -200,15 +203,16 @@ def test_a_place_that_cannot_be_written(tmp_path):
         config(tmp_path / "file").setup().get_dataparser_outputs("train")
 
 
-def test_imports_only_from_below():
-    """No kernels, models or data managers: nerfstudio imports this package whenever it starts."""
-    files = [Path(m.__file__) for m in (cache, demo, llff) if m.__file__]
-    lines = [
-        line for file in files for line in file.read_text().splitlines() if "import" in line and "nerf_plugins" in line
-    ]
-    allowed = ("nerf_plugins.dataparsers", "nerf_plugins.scenes", "nerf_plugins.errors")
-    assert len(lines) > 3
-    assert all(line.split()[1].startswith(allowed) for line in lines)
+@pytest.mark.parametrize("module", [demo, llff, neus])
+def test_no_data_manager_is_imported(module):
+    """nerfstudio imports these files while it imports its own data managers; tests/test_rooms.py has the rest."""
+    names = [line.split()[1] for line in Path(module.__file__).read_text().splitlines() if line.startswith("from ")]
+    assert not [name for name in names if name.startswith(("nerfstudio.data.datamanagers", "nerfstudio.engine"))]
+
+
+@pytest.mark.parametrize(("name", "module"), [("demo-data", demo), ("llff-data", llff), ("neus-data", neus)])
+def test_nerfstudio_finds_it(name, module):
+    assert type(all_dataparsers[name]) is type(module.specification.config)
 
 
 def test_another_scene_has_its_own_pictures(tmp_path: Path):

@@ -5,8 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from nerf_plugins.dataparsers import LLFFDataParserConfig
-from nerf_plugins.dataparsers.llff import ndc_box
+from nerf_plugins.dataparsers.llff import LLFFDataParserConfig, ndc_box
 from nerf_plugins.errors import InputError
 
 HEIGHT, WIDTH, FOCAL = 24.0, 32.0, 40.0
@@ -58,7 +57,6 @@ def test_poses_by_hand(tmp_path):
     expected = 0.1 * (torch.tensor(OUTPUTS["train"]) - 4.5) / (0.75 * 1.5)
     torch.testing.assert_close(poses[:, 0, 3], expected.float())
     torch.testing.assert_close(poses[:, 1:, 3], torch.zeros(8, 2))
-    assert outputs.metadata["depth_bounds"] == pytest.approx({"near": 4.0 / 3.0, "far": 10.0 / (0.75 * 1.5)})
 
 
 def test_axes_by_hand(tmp_path):
@@ -270,11 +268,11 @@ class TestBrokenInput:
         noise = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
         Image.fromarray(noise).save(path)
         path.write_bytes(path.read_bytes()[: -60 if suffix == ".png" else -20])
-        fails(tmp_path, f"{view}{suffix}: the image is broken", split=split)
+        fails(tmp_path, f"image .*{view}{suffix} cannot be read", split=split)
 
     def test_a_file_that_is_no_image(self, tmp_path):
         (write(tmp_path, rows()) / "images_4" / "view_08.png").write_bytes(b"text")
-        fails(tmp_path, "view_08.png: not a readable image")
+        fails(tmp_path, r"image .*view_08\.png cannot be read")
 
     def test_sizes_that_differ(self, tmp_path):
         Image.new("RGB", (16, 12)).save(write(tmp_path, rows()) / "images_4" / "view_06.png")

@@ -14,9 +14,9 @@ from torch._C._distributed_c10d import FileStore
 from torch.multiprocessing.spawn import spawn
 
 from nerf_plugins.dataparsers.demo import DemoDataParserConfig
-from nerf_plugins.engine.trainer import NerfTrainerConfig
-from nerf_plugins.fields.hash_encoding import HashEncodingConfig
-from nerf_plugins.methods import nerf_hash_custom, neus_hash_custom
+from nerf_plugins.engine.trainer import PluginTrainerConfig
+from nerf_plugins.fields.encodings import HashEncodingConfig
+from nerf_plugins.methods import nerf_hash, neus_hash
 from nerf_plugins.samplers.occupancy_grid import OccupancyGrid, OccupancyGridConfig
 from nerf_plugins.samplers.ranks import from_all_ranks, share_of_rank
 
@@ -26,13 +26,13 @@ GRID = OccupancyGridConfig(resolution=12, warmup_steps=8, update_every=4, cells_
 AABB = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
 
 
-def tiny(config: NerfTrainerConfig, folder: Path, name: str) -> NerfTrainerConfig:
+def tiny(config: PluginTrainerConfig, folder: Path, name: str) -> PluginTrainerConfig:
     """A method's configuration, made small."""
     config = copy.deepcopy(config)
     model: Any = config.pipeline.model
     model.field.encoding = HashEncodingConfig(n_levels=4, log2_table_size=10, max_resolution=32)
-    occupancy = model.surface.occupancy if hasattr(model, "surface") else model.occupancy
-    occupancy.grid, occupancy.steps_per_diagonal, occupancy.samples_per_batch = GRID, 64, 2048
+    occupancy = model.surface if hasattr(model, "surface") else model.occupancy
+    occupancy.grid, occupancy.steps_per_diagonal, occupancy.budget.samples_per_batch = GRID, 64, 2048
     datamanager: Any = config.pipeline.datamanager
     datamanager.dataparser = DemoDataParserConfig(
         data=folder / "demo", resolution=16, num_train=4, num_val=1, num_test=2
@@ -44,10 +44,10 @@ def tiny(config: NerfTrainerConfig, folder: Path, name: str) -> NerfTrainerConfi
     return config
 
 
-def configurations(folder: Path) -> dict[str, NerfTrainerConfig]:
-    nerf, neus = nerf_hash_custom.config, neus_hash_custom.config
-    assert isinstance(nerf, NerfTrainerConfig)
-    assert isinstance(neus, NerfTrainerConfig)
+def configurations(folder: Path) -> dict[str, PluginTrainerConfig]:
+    nerf, neus = nerf_hash.method.config, neus_hash.method.config
+    assert isinstance(nerf, PluginTrainerConfig)
+    assert isinstance(neus, PluginTrainerConfig)
     configs = {name: tiny(config, folder, name) for name, config in [("nerf-hash", nerf), ("neus-hash", neus)]}
     configs["hierarchical"] = tiny(nerf, folder, "hierarchical")
     configs["hierarchical"].pipeline.model.sampler = "hierarchical"  # type: ignore[attr-defined]
@@ -70,7 +70,7 @@ def let_nerfstudio_wrap_cpu_models() -> None:
     base_pipeline.dist.barrier = lambda device_ids=None: barrier()  # type: ignore[assignment]
 
 
-def train(rank: int, config: NerfTrainerConfig) -> dict[str, Any]:
+def train(rank: int, config: PluginTrainerConfig) -> dict[str, Any]:
     """What nerfstudio's ``train_loop`` does in each process."""
     for seed in (random.seed, np.random.seed, torch.manual_seed):
         seed(config.machine.seed + rank)
@@ -122,7 +122,7 @@ def gather(rank: int) -> dict[str, Any]:
     }
 
 
-def run_rank(rank: int, folder: Path, configs: dict[str, NerfTrainerConfig]) -> None:
+def run_rank(rank: int, folder: Path, configs: dict[str, PluginTrainerConfig]) -> None:
     """One process: everything that the tests look at, since starting a process takes longest."""
     torch.set_num_threads(1)
     timeout = datetime.timedelta(seconds=120)

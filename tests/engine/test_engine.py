@@ -5,21 +5,24 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from nerfstudio.engine.trainer import Trainer
 
-from nerf_plugins.engine.pipeline import NerfPipeline, NerfPipelineConfig, one_line_errors
+from nerf_plugins.engine.cost import TrainingCost
+from nerf_plugins.engine.one_line_errors import one_line_errors
+from nerf_plugins.engine.pipeline import NerfPipeline, NerfPipelineConfig
 from nerf_plugins.engine.schedulers import (
     RisingSchedulerConfig,
     TrainingLengthSchedulerConfig,
     WarmupExponentialSchedulerConfig,
 )
-from nerf_plugins.engine.trainer import NerfTrainer, NerfTrainerConfig, check_checkpoint_file
+from nerf_plugins.engine.trainer import NerfTrainer, PluginTrainerConfig, check_checkpoint_file, check_groups
 from nerf_plugins.errors import InputError
 
 
 def make_trainer(tmp_path: Path, **options) -> NerfTrainer:
     """A trainer with only what saving needs."""
-    config = NerfTrainerConfig(method_name="m", experiment_name="e", timestamp="t", output_dir=tmp_path, **options)
+    config = PluginTrainerConfig(method_name="m", experiment_name="e", timestamp="t", output_dir=tmp_path, **options)
     trainer = NerfTrainer.__new__(NerfTrainer)
     trainer.config = config
     trainer.base_dir = config.get_base_dir()
@@ -127,7 +130,9 @@ def fake_pipeline() -> NerfPipeline:
     pipeline = NerfPipeline.__new__(NerfPipeline)
     torch.nn.Module.__init__(pipeline)
     pipeline._model = torch.nn.Linear(2, 3)
-    pipeline._model.update_to_step = lambda step: None
+    pipeline._model.update_to_step = pipeline._model.set_progress = lambda step: None
+    pipeline._model.progress = 1.0
+    pipeline.cost = TrainingCost(torch.device("cpu"))
     pipeline.datamanager = torch.nn.Module()
     pipeline.datamanager.train_image_names = ["a.png", "b.png"]
     pipeline.datamanager.scene_from_world = torch.eye(4)[:3]
@@ -152,7 +157,10 @@ def test_an_incompatible_checkpoint_is_refused_and_nothing_is_overwritten(spoil,
     before = tensors(pipeline)
     state = {key: value + 1 for key, value in before.items()}
     spoil(state)
-    with pytest.raises(SystemExit, match=message):
+    with pytest.raises(SystemExit, match=f"{message}.*: it was written by another version"):
+        pipeline.load_pipeline(state, 10)
+    state["_extra_state"] = pipeline.get_extra_state()
+    with pytest.raises(SystemExit, match=f"{message}.*: it was made with other options"):
         pipeline.load_pipeline(state, 10)
     assert all(torch.equal(before[key], value) for key, value in tensors(pipeline).items())
 
@@ -236,7 +244,7 @@ def test_a_decay_to_nothing_is_refused(lr_final: float):
 
 def test_a_checkpoint_after_no_step_is_refused():
     with pytest.raises(InputError, match=r"save_at_steps: .*got 0"):
-        NerfTrainerConfig(method_name="m", save_at_steps=(10, 0))
+        PluginTrainerConfig(method_name="m", save_at_steps=(10, 0))
 
 
 def test_the_trainer_is_nerfstudios():
@@ -250,3 +258,21 @@ def test_a_file_that_cannot_be_read_is_one_line():
         one_line_errors(),
     ):
         raise OSError("image file is truncated")
+
+
+def test_a_config_of_an_earlier_version_ends_in_one_line(tmp_path: Path):
+    (tmp_path / "config.yml").write_text(
+        "!!python/object:nerf_plugins.engine.trainer.NerfTrainerConfig\nmethod_name: m\n"
+    )
+    with pytest.raises(
+        SystemExit, match=r"^nerf-plugins: this config\.yml was written by nerf-plugins 0\.1.*train again$"
+    ):
+        yaml.load((tmp_path / "config.yml").read_text(), Loader=yaml.Loader)
+
+
+def test_a_parameter_group_without_an_optimiser_is_named():
+    check_groups({"fields": []}, {"fields": {}, "camera_opt": {}})
+    with pytest.raises(
+        InputError, match=r"parameter group 'warp', and the method no optimiser for it \(it has fields\)"
+    ):
+        check_groups({"fields": [], "warp": []}, {"fields": {}})

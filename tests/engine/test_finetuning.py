@@ -4,92 +4,97 @@ import pytest
 import torch
 from nerfstudio.cameras.camera_optimizers import CameraOptimizerConfig
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
-from nerfstudio.field_components.embedding import Embedding
 from nerfstudio.pipelines.base_pipeline import VanillaPipeline
 from torch import Tensor, nn
 
-from nerf_plugins.engine.finetuning import differing_worlds, fit_to_images, is_per_image, load_optimizer
+from nerf_plugins.engine.cost import TrainingCost
+from nerf_plugins.engine.finetuning import differing_worlds, fit_to_images, load_optimizer, per_image_keys
 from nerf_plugins.engine.pipeline import NerfPipeline
+from nerf_plugins.fields.codes import ImageCodes
 
 
 class PerImageModel(nn.Module):
-    """nerfstudio's per-image parts, and something that has as many rows as there are images but none for each."""
+    """Poses, codes, and something that has as many rows as there are images but none for each."""
 
     def __init__(self, n_images: int) -> None:
         super().__init__()
         self.camera_optimizer = CameraOptimizerConfig(mode="SO3xR3").setup(num_cameras=n_images, device="cpu")
         self.field = nn.Module()
-        self.field.embedding_appearance = Embedding(n_images, 4)
+        self.field.codes = ImageCodes(n_images, 4)
         self.field.other = nn.Linear(2, 3)
         self.told: list[int] = []
+        self.progress = 0.5
         self.device = torch.device("cpu")
 
     def update_to_step(self, step: int) -> None:
         self.told.append(step)
 
+    def set_progress(self, progress: float) -> None:
+        self.progress = progress
 
-POSES, EMBEDDINGS = "camera_optimizer.pose_adjustment", "field.embedding_appearance.embedding.weight"
+
+POSES, CODES = "camera_optimizer.pose_adjustment", "field.codes.weight"
+PER_IMAGE = {POSES: "zero", CODES: "mean"}
 
 
 def numbered(model: PerImageModel) -> dict[str, Tensor]:
     """A state in which row i of a per-image tensor is i + 1."""
     state = {key: value.clone() for key, value in model.state_dict().items()}
-    for key in (POSES, EMBEDDINGS):
+    for key in (POSES, CODES):
         state[key] = torch.arange(1.0, len(state[key]) + 1)[:, None].expand_as(state[key]).clone()
     return state
 
 
-def test_what_has_a_row_for_each_image_in_nerfstudio():
-    keys = PerImageModel(3).state_dict()
-    assert {key for key in keys if is_per_image(key)} == {POSES, EMBEDDINGS}
+def test_what_has_a_row_for_each_image_is_found_by_its_type():
+    assert per_image_keys(PerImageModel(3)) == PER_IMAGE
 
 
 def test_rows_follow_the_images_names_and_new_images_begin_anew():
     own = PerImageModel(4).state_dict()
-    fitted = fit_to_images(numbered(PerImageModel(3)), own, ["c", "new", "a", "newer"], ["a", "b", "c"])
+    fitted = fit_to_images(numbered(PerImageModel(3)), own, PER_IMAGE, ["c", "new", "a", "newer"], ["a", "b", "c"])
     assert fitted.state[POSES][:, 0].tolist() == [3.0, 0.0, 1.0, 0.0]
-    assert fitted.state[EMBEDDINGS][:, 3].tolist() == [3.0, 2.0, 1.0, 2.0]  # 2 is the mean
-    assert fitted.changed == [POSES, EMBEDDINGS]
+    assert fitted.state[CODES][:, 3].tolist() == [3.0, 2.0, 1.0, 2.0]  # 2 is the mean
+    assert fitted.changed == [POSES, CODES]
     assert fitted.lines == [
-        f"Training on 4 images, 2 of them among the checkpoint's 3. {POSES}, {EMBEDDINGS}: 2 rows found by image name, 2 begin anew."
+        f"Training on 4 images, 2 of them among the checkpoint's 3. {POSES}, {CODES}: 2 rows found by image name, 2 begin anew."
     ]
 
 
 def test_the_same_number_of_other_images_is_noticed():
-    fitted = fit_to_images(numbered(PerImageModel(2)), PerImageModel(2).state_dict(), ["b", "a"], ["a", "b"])
+    fitted = fit_to_images(numbered(PerImageModel(2)), PerImageModel(2).state_dict(), PER_IMAGE, ["b", "a"], ["a", "b"])
     assert fitted.state[POSES][:, 0].tolist() == [2.0, 1.0]
 
 
 def test_the_same_images_change_nothing():
     loaded = numbered(PerImageModel(2))
-    fitted = fit_to_images(loaded, PerImageModel(2).state_dict(), ["a", "b"], ["a", "b"])
+    fitted = fit_to_images(loaded, PerImageModel(2).state_dict(), PER_IMAGE, ["a", "b"], ["a", "b"])
     assert (fitted.changed, fitted.lines) == ([], [])
     assert all(fitted.state[key] is value for key, value in loaded.items())
 
 
 def test_a_checkpoint_without_names_keeps_its_rows_if_there_are_as_many():
     loaded = numbered(PerImageModel(2))
-    fitted = fit_to_images(loaded, PerImageModel(2).state_dict(), ["a", "b"], None)
+    fitted = fit_to_images(loaded, PerImageModel(2).state_dict(), PER_IMAGE, ["a", "b"], None)
     assert (fitted.changed, fitted.lines) == ([], [])
-    fitted = fit_to_images(loaded, PerImageModel(3).state_dict(), ["a", "b", "c"], None)
+    fitted = fit_to_images(loaded, PerImageModel(3).state_dict(), PER_IMAGE, ["a", "b", "c"], None)
     assert (fitted.state[POSES] == 0).all()
-    assert fitted.state[EMBEDDINGS][:, 0].tolist() == [1.5] * 3
+    assert fitted.state[CODES][:, 0].tolist() == [1.5] * 3
     assert fitted.lines[0].startswith("The checkpoint does not name its images; there are 3 now.")
 
 
 def test_pose_optimisation_may_be_switched_on_and_off():
     whole = numbered(PerImageModel(2))
     without = {key: value for key, value in whole.items() if key != POSES}
-    switched_on = fit_to_images(without, PerImageModel(2).state_dict(), ["a", "b"], ["a", "b"])
+    switched_on = fit_to_images(without, PerImageModel(2).state_dict(), PER_IMAGE, ["a", "b"], ["a", "b"])
     assert switched_on.state.keys() == whole.keys()
-    switched_off = fit_to_images(whole, without, ["a", "b"], ["a", "b"])
+    switched_off = fit_to_images(whole, without, {CODES: "mean"}, ["a", "b"], ["a", "b"], [POSES, CODES])
     assert switched_off.state.keys() == without.keys()
     assert f"{POSES}: left out" in switched_off.lines[0]
 
 
 def test_a_model_that_keeps_nothing_of_images_says_so():
     state = nn.Linear(2, 3).state_dict()
-    fitted = fit_to_images(state, state, ["a", "b"], ["a", "b", "c"])
+    fitted = fit_to_images(state, state, {}, ["a", "b"], ["a", "b", "c"])
     assert fitted.lines == [
         "Training on 2 images, 2 of them among the checkpoint's 3. The model keeps nothing of single images."
     ]
@@ -103,6 +108,7 @@ def make_pipeline(names: list[str]) -> NerfPipeline:
     pipeline.datamanager.train_image_names = names  # type: ignore[misc]
     pipeline.datamanager.scene_from_world = torch.eye(4)[:3]  # type: ignore[misc]
     pipeline.test_mode = "val"
+    pipeline.cost = TrainingCost(torch.device("cpu"))
     return pipeline
 
 
@@ -114,26 +120,29 @@ def test_a_pipeline_loads_a_checkpoint_of_other_images(prefix: str, capsys: pyte
     second = make_pipeline(["c", "x"])
     second.load_pipeline(state, 10)
     assert second.model.camera_optimizer.pose_adjustment[:, 0].tolist() == [3.0, 0.0]
-    assert [id(p) for p in second.renewed] == [id(second.model.get_parameter(key)) for key in (POSES, EMBEDDINGS)]
+    assert [id(p) for p in second.renewed] == [id(second.model.get_parameter(key)) for key in (POSES, CODES)]
     assert "1 rows found by image name, 1 begin anew" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_checkpoint_is_plain_and_holds_names_and_steps(tmp_path):
     first = make_pipeline(["a", "b"])
     first.restart_steps(9)
-    first.seconds_before, first.peak_mib_before = 7.5, 123.0
+    first.cost.load({"train_seconds": 7.5, "train_peak_mib": 123.0})
     torch.save(first.state_dict(), tmp_path / "state.pt")
     state = torch.load(tmp_path / "state.pt", weights_only=True)
     world = torch.eye(4)[:3].tolist()
-    facts = {"steps_before": 10, "train_seconds": 7.5, "train_peak_mib": 123.0}
+    facts = {"steps_before": 10, "train_seconds": 7.5, "train_peak_mib": 123.0, "format": 2, "progress": 0.5}
+    facts |= {"per_image": [POSES, CODES]}
     assert state["_extra_state"] == {"train_image_names": ["a", "b"], "scene_from_world": world, **facts}
     second = make_pipeline(["a", "b"])
+    second.model.progress = 0.0
     second.load_pipeline(state, 5)
     assert second.model.told == [15]
+    assert second.model.progress == 0.5
     second.restart_steps(5)
     assert second.steps_before == 16
     assert (second.train_seconds, second.train_peak_mib) == (7.5, 123.0)
-    second.began = time.monotonic() - 3.0  # it is trained further
+    second.cost.began = time.monotonic() - 3.0  # it is trained further
     assert 10.5 <= second.train_seconds < 20.0
     assert second.train_peak_mib >= 123.0
 
@@ -143,7 +152,7 @@ def test_a_checkpoint_that_does_not_say_how_long_it_was_trained():
     state = first.state_dict()
     del state["_extra_state"]["train_seconds"], state["_extra_state"]["train_peak_mib"]
     second.load_pipeline(state, 5)
-    second.began = time.monotonic()
+    second.cost.began = time.monotonic()
     assert second.train_seconds is None
 
 

@@ -15,9 +15,9 @@ from nerfstudio.utils.eval_utils import eval_setup
 from nerf_plugins.data.datamanager import NerfDataManager
 from nerf_plugins.data.subset import SubsetConfig
 from nerf_plugins.dataparsers.demo import DemoDataParserConfig
-from nerf_plugins.engine.trainer import NerfTrainer, NerfTrainerConfig
-from nerf_plugins.fields.hash_encoding import HashEncodingConfig
-from nerf_plugins.methods import nerf_hash_custom
+from nerf_plugins.engine.trainer import NerfTrainer, PluginTrainerConfig
+from nerf_plugins.fields.encodings import HashEncodingConfig
+from nerf_plugins.methods import nerf_hash
 
 N_TRAIN, WARMUP, STEPS = 8, 16, 20
 TINY = {"data": "demo", "resolution": 24, "num_train": N_TRAIN, "num_val": 1, "num_test": 2}
@@ -28,9 +28,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("runs")
 
 
-def make_config(workspace: Path, timestamp: str, **options) -> NerfTrainerConfig:
-    config = copy.deepcopy(nerf_hash_custom.config)
-    assert isinstance(config, NerfTrainerConfig)
+def make_config(workspace: Path, timestamp: str, **options) -> PluginTrainerConfig:
+    config = copy.deepcopy(nerf_hash.method.config)
+    assert isinstance(config, PluginTrainerConfig)
     config.output_dir, config.experiment_name, config.timestamp = workspace / "out", "e", timestamp
     config.vis, config.logging.local_writer.enable, config.machine.device_type = "tensorboard", False, "cpu"
     config.max_num_iterations, config.load_dir = options.pop("steps", STEPS), options.pop("load_dir", None)
@@ -47,7 +47,7 @@ def make_config(workspace: Path, timestamp: str, **options) -> NerfTrainerConfig
     return config
 
 
-def set_up(config: NerfTrainerConfig) -> NerfTrainer:
+def set_up(config: PluginTrainerConfig) -> NerfTrainer:
     torch.manual_seed(0)
     config.save_config()
     trainer = config.setup(local_rank=0, world_size=1)
@@ -55,7 +55,7 @@ def set_up(config: NerfTrainerConfig) -> NerfTrainer:
     return trainer
 
 
-def train(config: NerfTrainerConfig) -> NerfTrainer:
+def train(config: PluginTrainerConfig) -> NerfTrainer:
     trainer = set_up(config)
     trainer.train()
     return trainer
@@ -134,17 +134,17 @@ def test_fine_tuning_the_colour_on_other_images(workspace: Path, first: NerfTrai
     assert not optimizer.state  # it begins anew
     rate = optimizer.param_groups[0]["lr"]
     assert rate == set_up(make_config(workspace, "scratch")).optimizers.optimizers["fields"].param_groups[0]["lr"]
-    assert model.sampler.coarseness == 1.0
+    assert model.sampler.march.coarseness == 1.0
     before = {name: value.clone() for name, value in model.named_parameters()}
     trainer.train()
-    assert model.sampler.coarseness == 1.0  # the grid's warm-up is not repeated
+    assert model.sampler.march.coarseness == 1.0  # the grid's warm-up is not repeated
     assert trainer.pipeline.datamanager.train_pixel_sampler.step == STEPS + 4  # nor the centre crop
     assert [path.name for path in trainer.checkpoint_dir.iterdir()] == ["step-000000004.ckpt"]
     moved = {name for name, value in model.named_parameters() if not torch.equal(value, before[name])}
     assert moved == {name for name in before if name.startswith(("field.color", "field.feature"))}
     _, pipeline, _, step = eval_setup(trainer.base_dir / "config.yml")
     assert step == 4
-    assert pipeline.model.sampler.coarseness == 1.0
+    assert pipeline.model.sampler.march.coarseness == 1.0
     assert pipeline.steps_before == STEPS
     (checkpoint,) = first.checkpoint_dir.iterdir()
     of_first = torch.load(checkpoint, weights_only=True)["pipeline"]["_extra_state"]
@@ -164,7 +164,7 @@ def test_going_on_with_other_images_keeps_step_rate_and_optimiser(workspace: Pat
 
 
 def test_learnt_poses_follow_their_images(workspace: Path):
-    def config(timestamp: str, **options) -> NerfTrainerConfig:
+    def config(timestamp: str, **options) -> PluginTrainerConfig:
         made = make_config(workspace, timestamp, **options)
         made.pipeline.model.camera_optimizer.mode = "SO3xR3"
         return made
@@ -186,7 +186,9 @@ def test_a_crop_holds_in_training_and_in_pictures(workspace: Path, monkeypatch: 
     trainer = set_up(make_config(workspace, "crop", crop_box=CROP, steps=3))
     model, seen = trainer.pipeline.model, []
     field = model.field.forward
-    monkeypatch.setattr(model.field, "forward", lambda x, d: (seen.append(x.detach()), field(x, d))[1])
+    monkeypatch.setattr(
+        model.field, "forward", lambda points: (seen.append(points.positions.detach()), field(points))[1]
+    )
     trainer.train()
     positions = torch.cat(seen)
     assert len(positions) > 1000
@@ -195,7 +197,9 @@ def test_a_crop_holds_in_training_and_in_pictures(workspace: Path, monkeypatch: 
     seen.clear()
     _, pipeline, _, _ = eval_setup(trainer.base_dir / "config.yml")
     field = pipeline.model.field.forward
-    monkeypatch.setattr(pipeline.model.field, "forward", lambda x, d: (seen.append(x.detach()), field(x, d))[1])
+    monkeypatch.setattr(
+        pipeline.model.field, "forward", lambda points: (seen.append(points.positions.detach()), field(points))[1]
+    )
     camera = pipeline.datamanager.eval_dataset.cameras[0:1]
     outputs = pipeline.model.get_outputs_for_camera(camera)
     positions = torch.cat(seen)
@@ -210,8 +214,8 @@ def test_a_crop_holds_in_training_and_in_pictures(workspace: Path, monkeypatch: 
 def test_a_crop_by_depth(workspace: Path, monkeypatch: pytest.MonkeyPatch):
     trainer = set_up(make_config(workspace, "depth", near_plane=3.3, steps=3))  # the cameras' distance to the middle
     model, seen = trainer.pipeline.model, []
-    march = model.sampler.march
-    monkeypatch.setattr(model.sampler, "march", lambda *a, **k: (seen.append(march(*a, **k)), seen[-1])[1])
+    march = model.sampler.march.march
+    monkeypatch.setattr(model.sampler.march, "march", lambda *a, **k: (seen.append(march(*a, **k)), seen[-1])[1])
     trainer.train()
     starts = torch.cat([samples.t_starts for samples in seen])
     assert 3.3 <= starts.min() < 3.4

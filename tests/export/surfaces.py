@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from nerf_plugins.implicit import ImplicitSurface
+from nerf_plugins.export.implicit import ImplicitSurface
 
 BOX = ((-1.0, -1.0, -1.0), (1.0, 1.0, 1.0))
 

@@ -1,15 +1,15 @@
 import numpy as np
 
-from nerf_plugins.geometry.cameras import Camera, project
+from nerf_plugins.geometry.cameras import project
 from nerf_plugins.geometry.visibility import is_observed
-from nerf_plugins.scenes import Material, Placed, Scene, Sphere
+from nerf_plugins.scenes import Camera, Material, Placed, Scene, Sphere
 from nerf_plugins.scenes.cameras import look_at
 
 BALL = Scene((Placed("ball", Sphere(0.5), Material((1.0, 1.0, 1.0))),))
 
 
 def camera(*position: float) -> Camera:
-    return Camera(look_at(np.array(position), np.zeros(3))[:3], 100.0, 100.0, 50.0, 50.0, 100, 100)
+    return Camera.centred(look_at(np.array(position), np.zeros(3)), 100.0, 100, 100)
 
 
 def test_pixels_by_hand():

@@ -7,7 +7,7 @@ import torch
 
 from nerf_plugins.data.datamanager import NerfDataManagerConfig
 from nerf_plugins.data.rays import make_ray_generator
-from nerf_plugins.dataparsers import DemoDataParserConfig
+from nerf_plugins.dataparsers.demo import DemoDataParserConfig
 
 from ..data.test_rays import random_cameras, random_pixels
 from .test_ops_cuda import no_host_sync

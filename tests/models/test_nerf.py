@@ -8,7 +8,8 @@ from nerf_plugins.errors import InputError
 from nerf_plugins.fields.nerf_mlp import NeRFMLPConfig
 from nerf_plugins.models.metrics import image_metrics
 from nerf_plugins.models.nerf import NerfModel, NerfModelConfig
-from nerf_plugins.models.render import render_samples, render_samples_in_rounds
+from nerf_plugins.rays import NOTHING, Points
+from nerf_plugins.rendering import render_samples, render_samples_in_rounds
 from nerf_plugins.samplers.occupancy import OccupancySamplerConfig
 from nerf_plugins.samplers.occupancy_grid import OccupancyGridConfig
 
@@ -63,12 +64,17 @@ def test_a_step_trains_every_parameter(sampler: str):
 
 def test_depth_is_the_distance_to_an_opaque_wall():
     model = make_model().eval()
-    wall = lambda p, d: (torch.where(p[:, 2] < 0.5, 1e4, 0.0), torch.full((len(p), 3), 0.25))  # noqa: E731
+
+    def wall(points: Points) -> tuple[torch.Tensor, torch.Tensor]:
+        p = points.positions
+        return torch.where(p[:, 2] < 0.5, 1e4, 0.0), torch.full((len(p), 3), 0.25)
+
+    wall.needs = NOTHING
     rays = model.space.rays(make_bundle(), 0.05, 1e3)
-    samples = model.sampler.march_for_render(rays)
-    rendered = render_samples(wall, model.space, rays, samples, 0.0)
+    samples = model.sampler.march.march_for_render(rays)
+    rendered = render_samples(wall, model.space, rays, samples).composited
     expected = (3.0 - 0.5) / -rays.directions[:, 2]
-    assert torch.allclose(rendered.depth, expected, atol=1.5 * model.sampler.step_size)
+    assert torch.allclose(rendered.depth, expected, atol=1.5 * model.sampler.march.step_size)
     assert torch.allclose(rendered.accumulation, torch.ones(16), atol=1e-5)
     assert torch.allclose(rendered.rgb, torch.full((16, 3), 0.25), atol=1e-5)
 
@@ -77,8 +83,8 @@ def test_pictures_have_the_values_of_training():
     model = make_model().eval()
     torch.nn.init.constant_(model.field.density_head.bias, 2.0)
     rays = model.space.rays(make_bundle(), 0.05, 1e3)
-    samples = model.sampler.march_for_render(rays)
-    direct = render_samples(model.field, model.space, rays, samples, early_stop_eps=1e-2)
+    samples = model.sampler.march.march_for_render(rays)
+    direct = render_samples(model.field, model.space, rays, samples, early_stop_eps=1e-2).composited
     rounds = render_samples_in_rounds(model.field, model.space, rays, samples, early_stop_eps=1e-2)
     for a, b in zip(direct, rounds):
         assert torch.allclose(a, b, atol=1e-5)
@@ -88,12 +94,15 @@ def test_pictures_have_the_values_of_training():
 def test_early_stop_evaluates_fewer_samples():
     model, seen = make_model().eval(), []
 
-    def fog(positions: torch.Tensor, directions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        seen.append(len(positions))
-        return torch.full((len(positions),), 1e3), torch.ones(len(positions), 3)
+    def fog(points: Points) -> tuple[torch.Tensor, torch.Tensor]:
+        n = len(points.positions)
+        seen.append(n)
+        return torch.full((n,), 1e3), torch.ones(n, 3)
+
+    fog.needs = NOTHING
 
     rays = model.space.rays(make_bundle(), 0.05, 1e3)
-    samples = model.sampler.march_for_render(rays)
+    samples = model.sampler.march.march_for_render(rays)
     render_samples_in_rounds(fog, model.space, rays, samples, early_stop_eps=1e-3)
     assert sum(seen) == 16 * 8  # one round
 
@@ -121,7 +130,7 @@ def test_rays_that_see_nothing_have_the_background_and_no_gradient(sampler: str)
 
 def test_an_empty_grid_gives_the_background_and_trains_on():
     model = make_model().train()
-    model.sampler.grid.occupied.zero_()
+    model.sampler.march.grid.occupied.zero_()
     outputs = model(make_bundle())
     assert torch.equal(outputs["rgb"], outputs["background"])
     sum(model.get_loss_dict(outputs, rgba_batch()).values()).backward()
@@ -139,7 +148,7 @@ def test_rgba_is_blended_over_the_same_random_colour():
 
 def test_background_in_pictures_is_the_datasets_or_the_viewers():
     model = make_model({"alpha_color": [1.0, 1.0, 1.0]}).eval()
-    model.sampler.grid.occupied.zero_()
+    model.sampler.march.grid.occupied.zero_()
     with torch.no_grad():
         assert torch.equal(model(make_bundle())["rgb"], torch.ones(16, 3))
         with background_color_override_context(torch.tensor([0.1, 0.2, 0.3])):
@@ -214,7 +223,7 @@ def test_same_seed_same_numbers():
         model = make_model().train()
         optimizer = torch.optim.Adam(model.get_param_groups()["fields"], lr=1e-3)
         for step in range(5):
-            model.sampler.update(step, model.grid_density)
+            model.sampler.before_step(step, model.scene)
             loss = sum(model.get_loss_dict(model(make_bundle()), rgba_batch()).values())
             optimizer.zero_grad()
             loss.backward()
@@ -225,20 +234,16 @@ def test_same_seed_same_numbers():
 
 
 def test_viewer_controls_take_every_allowed_value():
-    occupancy = OccupancySamplerConfig(grid=OccupancyGridConfig(opacity_threshold=0.9), steps_per_diagonal=4096)
-    box = SceneBox(aabb=torch.tensor([[-1.0] * 3, [1.0] * 3]))
-    config = NerfModelConfig(field=SMALL_FIELD, occupancy=occupancy, early_stop_eps=0.5)
-    model = config.setup(scene_box=box, num_train_data=3)
-    for slider in (model.viewer_steps, model.viewer_threshold, model.viewer_early_stop):
-        assert slider.min <= slider.value <= slider.max
+    slider = make_model(early_stop_eps=0.5).viewer_early_stop
+    assert slider.min <= slider.value <= slider.max
 
 
 def test_state_dict_holds_the_grid():
     model, other = make_model(), make_model()
-    model.sampler.grid.densities.uniform_()
-    model.sampler.grid.occupied.bernoulli_(0.5)
+    model.sampler.march.grid.densities.uniform_()
+    model.sampler.march.grid.occupied.bernoulli_(0.5)
     other.load_state_dict(model.state_dict())
-    assert torch.equal(other.sampler.grid.occupied, model.sampler.grid.occupied)
+    assert torch.equal(other.sampler.march.grid.occupied, model.sampler.march.grid.occupied)
 
 
 @pytest.mark.parametrize(

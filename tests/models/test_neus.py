@@ -9,21 +9,23 @@ from nerfstudio.model_components.renderers import background_color_override_cont
 from torch import Tensor
 
 from nerf_plugins.errors import InputError
-from nerf_plugins.fields.hash_encoding import HashEncodingConfig
+from nerf_plugins.fields.base import RadianceField
+from nerf_plugins.fields.encodings import HashEncodingConfig
 from nerf_plugins.fields.neus_hash import NeuSHashConfig
 from nerf_plugins.fields.neus_mlp import NeuSMLPConfig
-from nerf_plugins.fields.sdf import Geometry, SDFField
+from nerf_plugins.fields.sdf import Geometry, SDFField, Surface
 from nerf_plugins.models.neus import NeuSModel, NeuSModelConfig
 from nerf_plugins.models.outside import OutsideConfig
-from nerf_plugins.samplers.occupancy import OccupancySamplerConfig
+from nerf_plugins.rays import Points
 from nerf_plugins.samplers.occupancy_grid import OccupancyGridConfig
-from nerf_plugins.samplers.upsampling import SurfaceSamplerConfig, UpSamplingSamplerConfig
+from nerf_plugins.samplers.surface import SurfaceSamplerConfig
+from nerf_plugins.samplers.upsampling import UpSamplingSamplerConfig
 from nerf_plugins.spaces import CubeSpace
 
 from .common import make_bundle, rgba_batch
 
 FIELD = NeuSHashConfig(
-    encoding=HashEncodingConfig(n_levels=4, base_resolution=4, max_resolution=32, log2_table_size=10), start_levels=4
+    encoding=HashEncodingConfig(n_levels=4, base_resolution=4, max_resolution=32, log2_table_size=10)
 )
 
 
@@ -40,20 +42,21 @@ class Sphere(SDFField):
     def set_progress(self, progress):
         self.progress = progress
 
-    def sdf(self, positions):
-        return positions.norm(dim=-1) - self.radius
+    def sdf(self, points):
+        return points.positions.norm(dim=-1) - self.radius
 
-    def geometry(self, positions):
-        return Geometry(self.sdf(positions), torch.nn.functional.normalize(positions, dim=-1), positions[:, :0])
+    def geometry(self, points):
+        positions = points.positions
+        return Geometry(self.sdf(points), torch.nn.functional.normalize(positions, dim=-1), positions[:, :0])
 
-    def color(self, positions, directions, geometry):
-        return torch.tensor([1.0, 0.0, 0.0]).expand_as(positions)
+    def color(self, points, geometry):
+        return torch.tensor([1.0, 0.0, 0.0]).expand_as(points.positions)
 
 
 def make_model(half: float = 1.0, centre: float = 0.0, **options) -> NeuSModel:
     torch.manual_seed(0)
     grid = OccupancyGridConfig(resolution=32, warmup_steps=16)
-    surface = SurfaceSamplerConfig(OccupancySamplerConfig(grid=grid, steps_per_diagonal=128), explore=0.0)
+    surface = SurfaceSamplerConfig(grid=grid, steps_per_diagonal=128, explore=0.0)
     config = NeuSModelConfig(surface=surface, **{"field": FIELD, **options})
     aabb = torch.tensor([[-half] * 3, [half] * 3]) + centre
     return config.setup(scene_box=SceneBox(aabb=aabb), num_train_data=3, metadata={})
@@ -64,8 +67,7 @@ def sharp_sphere(half: float = 1.0, centre: float = 0.0, **options) -> NeuSModel
     model = make_model(half, centre, initial_variance=0.6, **options)
     model.field = Sphere()
     for step in range(17):
-        if model.occupancy_sampler is not None:
-            model.occupancy_sampler.update(step, model.grid_density)
+        model.sampler.before_step(step, model.scene)
     return model
 
 
@@ -138,7 +140,7 @@ def test_padding_of_a_fixed_buffer_does_not_enter_the_eikonal_loss():
     model = make_model().train()
     bundle = make_bundle()
     rays = model._rays(bundle)
-    samples = model.sampler.sample(rays, model.sdf, torch.tensor(20.0), stratified=False)
+    samples = model.sampler.sample(rays, Surface(model.field, torch.tensor(20.0)), stratified=False).samples
     n = len(samples.t_starts)
     padded = samples._replace(
         ray_indices=torch.cat([samples.ray_indices, samples.ray_indices.new_zeros(50)]),
@@ -146,7 +148,7 @@ def test_padding_of_a_fixed_buffer_does_not_enter_the_eikonal_loss():
         t_ends=torch.cat([samples.t_ends, torch.zeros(50)]),
     )
     assert n > 0
-    exact, with_padding = (model._render_training(rays, s)[1]["eikonal_error"] for s in (samples, padded))
+    exact, with_padding = (model._render_training(rays, s)[2]["eikonal_error"] for s in (samples, padded))
     torch.testing.assert_close(exact, with_padding)
 
 
@@ -162,16 +164,14 @@ def test_no_samples_at_all_is_background_and_no_loss():
 
 def test_curvature_of_a_sphere_is_two_over_its_radius():
     model = sharp_sphere(curvature_loss_mult=1.0)
-    curvatures = model._curvatures(torch.tensor([[0.5, 0.0, 0.0], [0.0, -0.25, 0.0]]))
+    curvatures = model._curvatures(Points(torch.tensor([[0.5, 0.0, 0.0], [0.0, -0.25, 0.0]])))
     torch.testing.assert_close(curvatures, torch.tensor([4.0, 8.0]), rtol=2e-2, atol=0.0)
 
 
-def test_annealing_follows_the_step_of_a_checkpoint():
+def test_annealing_follows_the_step():
     model = make_model(anneal_steps=100)
-    model.update_to_step(25)
-    assert model.progress == 0.25
-    model.update_to_step(1000)
-    assert model.progress == 1.0
+    assert [model.progress_at(step) for step in (0, 25, 1000)] == [0.0, 0.25, 1.0]
+    assert make_model(anneal_steps=0).progress_at(0) == 1.0
 
 
 def test_training_on_a_smaller_ball_shrinks_the_surface():
@@ -179,7 +179,7 @@ def test_training_on_a_smaller_ball_shrinks_the_surface():
     optimizer = torch.optim.Adam(model.get_param_groups()["fields"], lr=1e-2)
     generator = torch.Generator().manual_seed(0)
     axis = torch.tensor([[0.8, 0.0, 0.0], [0.0, 0.8, 0.0], [0.0, 0.0, 0.8], [-0.8, 0.0, 0.0]])
-    before = float(model.sdf(axis * 0.45).mean())
+    before = float(model.scene.sdf(Points(axis * 0.45)).mean())
     bundle = make_bundle(256)
     for _ in range(30):
         bundle.origins = 3 * torch.nn.functional.normalize(torch.randn(256, 3, generator=generator), dim=-1)
@@ -191,7 +191,7 @@ def test_training_on_a_smaller_ball_shrinks_the_surface():
         losses = model.train().get_loss_dict(model(bundle), {"image": image})
         torch.stack(list(losses.values())).sum().backward()
         optimizer.step()
-    assert before < 0 < float(model.sdf(axis * 0.45).mean())  # 0.36 was inside, and is outside of 0.25
+    assert before < 0 < float(model.scene.sdf(Points(axis * 0.45)).mean())  # 0.36 was inside, and is outside of 0.25
 
 
 @pytest.mark.parametrize("options", [{"eikonal_loss_mult": -1.0}, {"mask_loss_mult": -1.0}, {"anneal_steps": -1}])
@@ -219,8 +219,7 @@ def test_a_box_that_is_no_cube(sampler: str):
     other = model.config.setup(scene_box=SceneBox(aabb=aabb), num_train_data=3, metadata={})
     other.field = Sphere()
     for step in range(17):
-        if other.occupancy_sampler is not None:
-            other.occupancy_sampler.update(step, other.grid_density)
+        other.sampler.before_step(step, other.scene)
     other.eval()
     centre = aabb.mean(0)
     for axis in (torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.6, 0.0, -0.8])):
@@ -279,14 +278,14 @@ def test_no_ray_that_hits_is_lost_to_the_grid(inv_s: float):
     model = make_model(initial_variance=math.log(inv_s) / 10)
     model.field = Sphere()
     for step in range(0, 400, 16):
-        model.occupancy_sampler.update(step, model.grid_density)
+        model.sampler.before_step(step, model.scene)
     model.eval()
     n = 500
     offsets = torch.linspace(-0.49, 0.49, n)
     bundle = make_bundle(n)
     bundle.origins = torch.stack([offsets, torch.full((n,), 0.03), torch.full((n,), 3.0)], dim=-1)
     bundle.directions = torch.tensor([[0.0, 0.0, -1.0]]).expand(n, 3)
-    samples = model.sampler.sample(model._rays(bundle), model.sdf, model.variance().detach(), stratified=False)
+    samples = model.sampler.sample(model._rays(bundle), model.scene, stratified=False).samples
     assert samples.packed_info[:, 1].min() >= 2
 
 
@@ -325,14 +324,15 @@ def test_few_rays(sampler: str, n: int, training: bool):
 def test_outputs_in_training(sampler: str):
     model = make_model(sampler=sampler, curvature_loss_mult=0.1).train()
     outputs = model(make_bundle())
+    assert outputs.pop("losses") == {}
     shapes = {name: tuple(value.shape) for name, value in outputs.items()}
     assert shapes == {
         **{"rgb": (16, 3), "accumulation": (16, 1), "depth": (16, 1), "background": (16, 3)},
-        **{"num_samples_per_ray": (16,), "n_dropped_rays": (), "eikonal_error": (), "curvature": ()},
+        **{"n_samples": (16,), "n_looked_at": (16,), "n_dropped_rays": (), "eikonal_error": (), "curvature": ()},
     }
     assert outputs["background"].std() > 0.1
     metrics = model.get_metrics_dict(outputs, rgba_batch())
-    expected = {"psnr", "samples_per_ray", "dropped_rays", "inv_s", "eikonal_error"}
+    expected = {"psnr", "samples_per_ray", "looked_at_per_ray", "dropped_rays", "inv_s", "eikonal_error"}
     assert set(metrics) == expected | ({"occupied_fraction"} if sampler == "surface" else set())
     assert float(metrics["inv_s"]) == pytest.approx(math.exp(3.0), rel=1e-5)
     assert float(metrics["eikonal_error"]) == float(outputs["eikonal_error"])
@@ -398,8 +398,8 @@ def test_losses_by_hand():
 @SAMPLERS
 def test_the_eikonal_error_is_that_of_the_gradients(sampler: str):
     class Steep(Sphere):
-        def geometry(self, positions):
-            exact = super().geometry(positions)
+        def geometry(self, points):
+            exact = super().geometry(points)
             return exact._replace(gradients=1.3 * exact.gradients)
 
     model = sharp_sphere(sampler=sampler).train()
@@ -412,7 +412,7 @@ def test_the_curvature_is_the_mean_of_the_samples_and_padding_does_not_enter():
     model = sharp_sphere(curvature_loss_mult=1.0).train()
     bundle = make_bundle()
     rays = model._rays(bundle)
-    samples = model.sampler.sample(rays, model.sdf, torch.tensor(400.0), stratified=True)
+    samples = model.sampler.sample(rays, Surface(model.field, torch.tensor(400.0)), stratified=True).samples
     padded = samples._replace(
         **{
             name: torch.cat([getattr(samples, name), getattr(samples, name).new_zeros(99)])
@@ -423,9 +423,9 @@ def test_the_curvature_is_the_mean_of_the_samples_and_padding_does_not_enter():
     positions = rays.origins[samples.ray_indices.long()] + t[:, None] * rays.directions[samples.ray_indices.long()]
     expected = float((2.0 / positions.norm(dim=-1)).mean())
     for these in (samples, padded):
-        assert float(model._render_training(rays, these)[1]["curvature"]) == pytest.approx(expected, rel=0.02)
+        assert float(model._render_training(rays, these)[2]["curvature"]) == pytest.approx(expected, rel=0.02)
     model.config.curvature_loss_mult = 0.0
-    assert set(model._render_training(rays, samples)[1]) == {"eikonal_error"}
+    assert set(model._render_training(rays, samples)[2]) == {"eikonal_error"}
 
 
 def test_progress_reaches_slopes_and_field_through_the_callback():
@@ -436,25 +436,23 @@ def test_progress_reaches_slopes_and_field_through_the_callback():
         for callback in callbacks:
             callback.run_callback_at_location(step, callback.where_to_run[0])
         assert (model.progress, model.field.progress) == (progress, progress)
-    model.update_to_step(20)
+    model.set_progress(0.5)
     assert (model.progress, model.field.progress) == (0.5, 0.5)
+    model.update_to_step(20)
     assert model.sampler.march.coarseness == 1.0
-    model.config.anneal_steps = 0
-    model.update_to_step(0)
-    assert model.progress == 1.0
 
 
 def test_annealing_lets_what_faces_away_be_seen():
     """From inside the sphere the ray leaves the surface: transparent, but for the start of the training."""
     model = sharp_sphere(sampler="upsampling").eval()
     bundle = a_ray(torch.zeros(3), torch.tensor([0.0, 0.0, 1.0]))
-    model._set_progress(10**6)
+    model.set_progress(1.0)
     assert float(model(bundle)["accumulation"]) < 1e-4
     bundle = a_ray(torch.tensor([0.62, 0.0, 3.0]), torch.tensor([0.62, 0.0, 0.0]))  # passes at 0.12 from the surface
     model.config.initial_variance, seen = 0.3, []
     torch.nn.init.constant_(model.variance.v, 0.3)
-    for step in (0, 1000, 2000):
-        model._set_progress(step)
+    for progress in (0.0, 0.5, 1.0):
+        model.set_progress(progress)
         seen.append(float(model(bundle)["accumulation"]))
     assert seen[0] > seen[1] > seen[2] > 0.0
 
@@ -472,7 +470,7 @@ def ball_batch(n: int, radius: float, generator: torch.Generator):
 def mean_radius(model: NeuSModel) -> float:
     directions = torch.nn.functional.normalize(torch.randn(50, 3, generator=torch.Generator().manual_seed(5)), dim=-1)
     radii = torch.linspace(0.0, 1.0, 101)
-    inside = model.sdf((radii[:, None, None] * directions).view(-1, 3)).view(101, 50) < 0
+    inside = model.scene.sdf(Points((radii[:, None, None] * directions).view(-1, 3))).view(101, 50) < 0
     return float(inside.sum(0).float().mean() * radii[1])
 
 
@@ -486,8 +484,7 @@ def test_training_moves_the_surface_to_where_it_is(sampler: str):
     generator, losses = torch.Generator().manual_seed(0), []
     before = mean_radius(model)
     for step in range(60):
-        if model.occupancy_sampler is not None:
-            model.occupancy_sampler.update(step, model.grid_density)
+        model.sampler.before_step(step, model.scene)
         bundle, batch = ball_batch(128, 0.3, generator)
         optimizer.zero_grad()
         loss = torch.stack(list(model.train().get_loss_dict(model(bundle), batch).values())).sum()
@@ -505,8 +502,7 @@ def test_same_seed_same_numbers(sampler: str):
         model = make_model(sampler=sampler, field=MLP, outside=OutsideConfig(n_samples=4)).train()
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
         for step in range(3):
-            if model.occupancy_sampler is not None:
-                model.occupancy_sampler.update(step, model.grid_density)
+            model.sampler.before_step(step, model.scene)
             loss = torch.stack(list(model.get_loss_dict(model(make_bundle()), rgba_batch()).values())).sum()
             optimizer.zero_grad()
             loss.backward()
@@ -533,12 +529,16 @@ def outside_model(sigma: float, **options) -> tuple[NeuSModel, list[Tensor]]:
     """An exact sphere in a blue fog outside of the box, and the places (in the contracted cube) where it was evaluated."""
     model, places = sharp_sphere(outside=OutsideConfig(n_samples=8), **options).eval(), []
 
-    def fog(positions: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-        places.append(positions)
-        return torch.full((len(positions),), sigma), torch.tensor([0.0, 0.0, 1.0]).expand_as(positions)
+    class Fog(RadianceField):
+        def density(self, points: Points) -> Tensor:
+            return self(points)[0]
 
-    model.outside.__dict__["field"] = fog  # in place of the module
-    del model.outside._modules["field"]
+        def forward(self, points: Points) -> tuple[Tensor, Tensor]:
+            places.append(points.positions)
+            colors = torch.tensor([0.0, 0.0, 1.0]).expand_as(points.positions)
+            return torch.full((len(points.positions),), sigma), colors
+
+    model.outside.field = Fog()
     return model, places
 
 

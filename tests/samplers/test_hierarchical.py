@@ -2,8 +2,10 @@ import pytest
 import torch
 
 from nerf_plugins.errors import InputError
-from nerf_plugins.samplers.hierarchical import HierarchicalSampler, HierarchicalSamplerConfig, pack_edges
-from nerf_plugins.spaces import BoxSpace, ContractedSpace, Rays
+from nerf_plugins.fields.nerf_mlp import NeRFMLPConfig
+from nerf_plugins.rays import Rays
+from nerf_plugins.samplers.hierarchical import HierarchicalSampler, HierarchicalSamplerConfig
+from nerf_plugins.spaces import BoxSpace, ContractedSpace, Space
 
 AABB = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
 
@@ -14,8 +16,13 @@ def make_rays(n: int = 3) -> Rays:
     return Rays(origins, directions, torch.zeros(n), torch.full((n,), 100.0), directions, torch.ones(n), torch.zeros(n))
 
 
+def make_sampler(space: Space, **options) -> HierarchicalSampler:
+    field = NeRFMLPConfig(D=1, W=32, skips=())
+    return HierarchicalSamplerConfig(**options).setup(space=space, make_field=field.setup)
+
+
 def test_coarse_intervals_tile_the_box():
-    sampler = HierarchicalSampler(HierarchicalSamplerConfig(n_coarse=8, n_fine=4), BoxSpace(AABB))
+    sampler = make_sampler(BoxSpace(AABB), n_coarse=8, n_fine=4)
     samples = sampler.coarse(make_rays(), stratified=True)
     starts, ends = samples.t_starts.view(3, 8), samples.t_ends.view(3, 8)
     assert torch.allclose(starts[:, 0], torch.tensor(2.0))
@@ -27,7 +34,7 @@ def test_coarse_intervals_tile_the_box():
 
 
 def test_fine_intervals_gather_where_the_weight_is():
-    sampler = HierarchicalSampler(HierarchicalSamplerConfig(n_coarse=8, n_fine=64), BoxSpace(AABB))
+    sampler = make_sampler(BoxSpace(AABB), n_coarse=8, n_fine=64)
     coarse = sampler.coarse(make_rays(1), stratified=False)
     weights = torch.zeros(8)
     weights[3] = 1.0
@@ -40,23 +47,31 @@ def test_fine_intervals_gather_where_the_weight_is():
 
 def test_a_ray_that_misses_the_box_has_intervals_without_width():
     rays = make_rays(1)._replace(origins=torch.tensor([[5.0, 5.0, 3.0]]))
-    sampler = HierarchicalSampler(HierarchicalSamplerConfig(n_coarse=4, n_fine=4), BoxSpace(AABB))
+    sampler = make_sampler(BoxSpace(AABB), n_coarse=4, n_fine=4)
     samples = sampler.coarse(rays, stratified=True)
     assert (samples.t_ends == samples.t_starts).all()
 
 
 def test_unbounded_scenes_are_sampled_in_disparity():
-    sampler = HierarchicalSampler(HierarchicalSamplerConfig(n_coarse=16, n_fine=4), ContractedSpace(AABB))
+    sampler = make_sampler(ContractedSpace(AABB), n_coarse=16, n_fine=4)
     samples = sampler.coarse(make_rays(1), stratified=False)
     assert torch.allclose(samples.t_ends[-1], torch.tensor(100.0), rtol=1e-3)
     assert samples.t_ends[7] < 4.0  # half of the samples within a hundredth of the range
 
 
-def test_pack_edges():
-    samples = pack_edges(torch.tensor([[0.0, 1.0, 3.0], [2.0, 4.0, 5.0]]))
-    assert samples.t_starts.tolist() == [0.0, 1.0, 2.0, 4.0]
-    assert samples.t_ends.tolist() == [1.0, 3.0, 4.0, 5.0]
-    assert samples.ray_indices.tolist() == [0, 0, 1, 1]
+def test_the_coarse_pass_is_rendered_from_a_field_of_its_own():
+    sampler, rays = make_sampler(BoxSpace(AABB), n_coarse=8, n_fine=4), make_rays()
+    other = NeRFMLPConfig(D=1, W=32, skips=()).setup()
+    sampling = sampler.sample(rays, other, stratified=True)
+    coarse = sampling.passes["coarse"]
+    assert coarse.rgb.shape == (3, 3)
+    coarse.rgb.sum().backward()
+    assert all(parameter.grad is not None for parameter in sampler.field.parameters())
+    assert all(parameter.grad is None for parameter in other.parameters())
+    assert sampling.samples.packed_info[:, 1].tolist() == [12] * 3
+    assert sampling.n_looked_at.tolist() == [8] * 3
+    assert sampler.param_groups()["fields"] == list(sampler.field.parameters())
+    assert sampler.parts().keys() == {"geometry", "color"}
 
 
 def test_bad_options_are_named():

@@ -5,9 +5,11 @@ import pytest
 import torch
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.rays import Rays
+from nerf_plugins.samplers.grid_march import GridMarch
 from nerf_plugins.samplers.nerfacc_march import march_with_nerfacc
-from nerf_plugins.samplers.occupancy import OccupancySampler, OccupancySamplerConfig
-from nerf_plugins.spaces import BoxSpace, Rays
+from nerf_plugins.samplers.occupancy import OccupancySamplerConfig
+from nerf_plugins.spaces import BoxSpace
 
 AABB = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 3.0]])
 
@@ -15,7 +17,7 @@ AABB = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 3.0]])
 @pytest.mark.skipif(torch.cuda.is_available(), reason="about machines without a GPU")
 def test_without_a_gpu_it_is_refused_before_training():
     with pytest.raises(InputError, match="marcher 'nerfacc' needs a CUDA device"):
-        OccupancySampler(OccupancySamplerConfig(marcher="nerfacc"), BoxSpace(AABB))
+        GridMarch(OccupancySamplerConfig(marcher="nerfacc"), BoxSpace(AABB))
 
 
 def test_levels_jitter_and_intervals_are_handed_over(monkeypatch: pytest.MonkeyPatch):

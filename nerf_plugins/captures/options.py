@@ -1,0 +1,45 @@
+"""The options of `nerf-plugins process-data`; imports nothing heavy, so that the command line is quick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+
+@dataclass(frozen=True)
+class ProcessDataOptions:
+    """What to process, how, and where to put the dataset."""
+
+    data: Annotated[Path, tyro.conf.Positional]
+    """A folder of photos, or a video."""
+    output_dir: Path
+    """Folder for the dataset. Called again with the same photos and options, the command goes on where it was; else it must
+    not exist, or be empty."""
+    masks: Path | None = None
+    """Folder of masks named as the photos, black where nothing is to be learnt. None: `masks` in the photos' folder or
+    beside it, where there is one."""
+    frames: int = 200
+    """Frames to take from a video; fewer if the camera moves too little for so many."""
+    matching: Literal["auto", "exhaustive", "sequential", "nearest"] = "auto"
+    """Which photos are compared. exhaustive: all with all. sequential: with those that follow, and the most
+    similar ones. nearest: with the most similar ones. auto: sequential for a video, else
+    exhaustive for up to 80 photos and nearest for more."""
+    neighbours: int = 20
+    """Most similar photos that each is compared with (nearest), or photos that follow (sequential: half as many)."""
+    mapper: Literal["incremental", "global"] = "incremental"
+    """incremental: photo by photo. global: all poses at once; quicker for many photos."""
+    cameras: Literal["auto", "one", "each"] = "auto"
+    """Which photos share a camera. auto: those of one size, and of one camera, lens and focal length by their EXIF.
+    one: all of one size. each: none."""
+    feature_size: int = 1600
+    """Longer side, in pixels, of the pictures in which features are looked for; larger
+    photos are shrunk for it."""
+    features: int = 4096
+    """Features of a photo, at most."""
+    min_registered: float = 0.3
+    """Share of the photos that must get a pose; with fewer no dataset is written."""
+    dry_run: bool = False
+    """Only say what would be done."""

@@ -1,0 +1,101 @@
+"""The output folder: made, gone on with, or refused. It knows which photos and options it was made of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from nerf_plugins.captures.options import ProcessDataOptions
+from nerf_plugins.captures.writing import write_json
+from nerf_plugins.errors import InputError
+
+WORK = "colmap"
+"""The folder, within the output, of the database, the log and the sparse model."""
+_SAMPLE = 1 << 16
+_NOT_OF_THE_RESULT = ("output_dir", "dry_run", "min_registered", "data", "masks")
+
+
+def identity(options: ProcessDataOptions, files: Sequence[Path]) -> dict[str, Any]:
+    """What a result depends on: the options, and of each file its name, size, beginning and end."""
+    chosen = {name: value for name, value in asdict(options).items() if name not in _NOT_OF_THE_RESULT}
+    return {
+        "format": 1,
+        "options": chosen,
+        "files": {f"{path.parent.name}/{path.name}": _fingerprint(path) for path in files},
+    }
+
+
+def _fingerprint(path: Path) -> str:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        digest = hashlib.sha256(file.read(_SAMPLE))
+        file.seek(max(size - _SAMPLE, 0))
+        digest.update(file.read(_SAMPLE))
+    return f"{size}-{digest.hexdigest()[:16]}"
+
+
+@contextmanager
+def opened_output(folder: Path, wanted: dict[str, Any]) -> Iterator[Path]:
+    """The folder's work folder, held for this process alone.
+
+    Raises:
+        InputError: the folder has something else in it, or another process works there, or it cannot be written to.
+    """
+    check_output(folder, wanted)
+    work = folder / WORK
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(work / ".lock")
+        lock.acquire(timeout=0)
+    except Timeout as e:
+        raise InputError(
+            f"{folder}: another process-data is at work there; wait for it, or give another --output-dir"
+        ) from e
+    except OSError as e:
+        raise InputError(f"{folder}: cannot be written to ({e.strerror or e}); give another --output-dir") from e
+    try:
+        if not (work / "made_of.json").exists():
+            write_json(wanted, work / "made_of.json")
+        yield work
+    finally:
+        lock.release()
+
+
+def check_output(folder: Path, wanted: dict[str, Any]) -> None:
+    """Refuses a folder that is not empty and not of the same photos and options.
+
+    Raises:
+        InputError: says what differs.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--output-dir {folder}: is a file; give another")
+    record = folder / WORK / "made_of.json"
+    if not record.exists():
+        others = [p.name for p in folder.iterdir() if p.name != WORK] if folder.exists() else []
+        if others:
+            raise InputError(f"--output-dir {folder}: has {others[0]} in it, and nothing is overwritten; give another")
+        return
+    found = json.loads(record.read_text(encoding="utf-8"))
+    if found != json.loads(json.dumps(wanted, default=str)):
+        raise InputError(f"--output-dir {folder}: was made {_difference(found, wanted)}; give another, or delete it")
+
+
+def _difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:
+    if found.get("format") != wanted["format"]:
+        return "by another version"
+    for name, value in wanted["options"].items():
+        if (before := found["options"].get(name)) != value:
+            return f"with --{name.replace('_', '-')} {before}"
+    before, now = found["files"], wanted["files"]
+    for name in sorted({*before, *now}):
+        if before.get(name) != now.get(name):
+            kind = "without" if name not in before else "with a" if name not in now else "with another"
+            return f"{kind} {name}"
+    return "otherwise"

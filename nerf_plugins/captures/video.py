@@ -1,0 +1,198 @@
+"""Which frames of a video are worth keeping: sharp ones, evenly spread over what the camera does, none nearly twice.
+
+A video is read twice, one frame at a time: once to judge its frames, once to write the chosen ones.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from av.error import FFmpegError
+from jaxtyping import Float
+from PIL import Image
+
+from nerf_plugins.captures.photos import sharpness
+from nerf_plugins.errors import InputError
+
+SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mts", ".mpg", ".mpeg")
+STILL = 0.5
+"""Grey levels, of 255, that thumbnails of a camera at rest differ by: noise and compression."""
+LEAST_CHANGE = 2.0
+"""Grey levels that thumbnails of two chosen frames must differ by; less is nearly a duplicate."""
+BLURRED = 0.4
+"""Sharpness, over that of the sharper quarter of the chosen frames around, below which a frame is left out."""
+AROUND = 10
+"""Chosen frames before and after that a frame is compared with: elsewhere the scene may have more or less texture."""
+MOST_LEFT_OUT = 2
+"""Blurred frames left out in a row; of each three the sharpest is kept, or the frames beside them would share too little."""
+_THUMBNAIL = (64, 48)
+
+OnProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class FrameScores:
+    """Of all frames of a video, in order.
+
+    Attributes:
+        times: when each is shown, in seconds; frame rates vary.
+        sharpness: of each.
+        thumbnails: of each, grey.
+    """
+
+    times: Float[np.ndarray, "n"]
+    sharpness: Float[np.ndarray, "n"]
+    thumbnails: Float[np.ndarray, "n h w"]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Indices of the chosen frames, and why others were not chosen, in words."""
+
+    chosen: list[int]
+    notes: list[str]
+
+
+def is_video(path: Path) -> bool:
+    """By its ending."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def frame_count(path: Path) -> int:
+    """By the header, or estimated from its duration; 0 where it says nothing.
+
+    Raises:
+        InputError: it is no video.
+    """
+    with _opened(path) as container:
+        stream = container.streams.video[0]
+        seconds = float(container.duration or 0) / 1e6
+        return int(stream.frames or seconds * float(stream.average_rate or 0))
+
+
+def score_frames(path: Path, on_progress: OnProgress) -> FrameScores:
+    """Reads the whole video.
+
+    Raises:
+        InputError: it cannot be read, or has no frames.
+    """
+    total, times, sharp, thumbnails = frame_count(path), [], [], []
+    for i, frame in enumerate(_frames(path)):
+        grey = frame.to_ndarray(format="gray")
+        times.append(float(frame.time) if frame.time is not None else float(i))
+        sharp.append(sharpness(grey))
+        thumbnails.append(cv2.resize(grey, _THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32))
+        on_progress(i + 1, max(total, i + 1))
+    if not times:
+        raise InputError(f"{path}: no frame of the video can be read; convert it to an H.264 .mp4")
+    return FrameScores(np.array(times), np.array(sharp), np.stack(thumbnails))
+
+
+def select_frames(scores: FrameScores, count: int) -> Selection:
+    """At most `count` frames.
+
+    The video is cut into windows of equal camera movement, which a still camera does not fill and a fast one fills quickly, whatever
+    the frame rate; each gives its sharpest frame. Of these, nearly equal ones and those much more blurred than the ones around are
+    left out.
+    """
+    windows = _windows(scores, count)
+    best = [int(members[np.argmax(scores.sharpness[members])]) for members in windows]
+    distinct = _without_duplicates(best, scores)
+    kept = _without_blurred(distinct, scores)
+    notes = []
+    if len(distinct) < len(best):
+        notes.append(f"frames left out as nearly equal to another: {len(best) - len(distinct)}")
+    if len(kept) < len(distinct):
+        notes.append(f"frames left out as blurred, with no sharp one near: {len(distinct) - len(kept)}")
+    return Selection(kept, notes)
+
+
+def write_frames(path: Path, files: dict[int, Path], on_progress: OnProgress) -> None:
+    """Writes frames, upright, as JPEG; those whose file is there are not written again."""
+    missing = {i: file for i, file in files.items() if not file.exists()}
+    if not missing:
+        return
+    last, done = max(missing), len(files) - len(missing)
+    for i, frame in enumerate(_frames(path)):
+        if i in missing:
+            part = missing[i].with_name(f".{missing[i].name}")
+            upright(frame).save(part, "JPEG", quality=95, subsampling=0)
+            os.replace(part, missing[i])
+            done += 1
+            on_progress(done, len(files))
+        if i == last:
+            break
+
+
+def upright(frame: Any) -> Image.Image:
+    """The picture as a player shows it: turned by the rotation that the file gives."""
+    picture = frame.to_ndarray(format="rgb24")
+    return Image.fromarray(np.ascontiguousarray(np.rot90(picture, round(frame.rotation / 90))))
+
+
+def _windows(scores: FrameScores, count: int) -> list[np.ndarray]:
+    """Indices of the frames of each window that has some."""
+    change = np.abs(np.diff(scores.thumbnails, axis=0)).mean(axis=(1, 2))
+    moved = np.concatenate([[0.0], np.cumsum(np.maximum(change - STILL, 0.0))])
+    if moved[-1] <= 0.0:  # as far as thumbnails tell
+        moved = scores.times - scores.times[0]
+    place = moved / max(float(moved[-1]), 1e-9)
+    window = np.minimum((place * count).astype(int), count - 1)
+    return [members for w in range(count) if (members := np.flatnonzero(window == w)).size]
+
+
+def _without_duplicates(chosen: list[int], scores: FrameScores) -> list[int]:
+    kept: list[int] = []
+    for i in chosen:
+        if kept and np.abs(scores.thumbnails[i] - scores.thumbnails[kept[-1]]).mean() < LEAST_CHANGE:
+            if scores.sharpness[i] > scores.sharpness[kept[-1]]:
+                kept[-1] = i
+        else:
+            kept.append(i)
+    return kept
+
+
+def _without_blurred(chosen: list[int], scores: FrameScores) -> list[int]:
+    values = scores.sharpness[chosen]
+    usual = [np.quantile(values[max(k - AROUND, 0) : k + AROUND + 1], 0.75) for k in range(len(chosen))]
+    blurred = values < BLURRED * np.array(usual)
+    for run in _runs(blurred):
+        for start in range(0, len(run) - MOST_LEFT_OUT, MOST_LEFT_OUT + 1):
+            members = run[start : start + MOST_LEFT_OUT + 1]
+            blurred[members[int(np.argmax(values[members]))]] = False
+    return [i for i, is_blurred in zip(chosen, blurred) if not is_blurred]
+
+
+def _runs(flags: np.ndarray) -> list[np.ndarray]:
+    """Indices of each run of set flags."""
+    indices = np.flatnonzero(flags)
+    return [run for run in np.split(indices, np.flatnonzero(np.diff(indices) > 1) + 1) if run.size]
+
+
+def _opened(path: Path) -> Any:
+    try:
+        container = av.open(str(path))
+    except (FFmpegError, OSError) as e:
+        raise InputError(f"{path}: not a readable video ({e}); convert it to an H.264 .mp4") from e
+    if not container.streams.video:
+        container.close()
+        raise InputError(f"{path}: has no pictures, only sound")
+    return container
+
+
+def _frames(path: Path) -> Iterator[Any]:
+    """Frames in the order they are shown; a broken end ends the video."""
+    with _opened(path) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        try:
+            yield from container.decode(stream)
+        except FFmpegError:
+            return

@@ -1,0 +1,89 @@
+"""Runs the reconstructing process: shows how far it is, and turns its end into a result or one line."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nerf_plugins.captures.job import Job, Reconstruction, read_reconstruction
+from nerf_plugins.errors import InputError
+
+INSTALL = 'pip install "nerf-plugins[process]"'
+OnProgress = Callable[[str, int, int], None]
+"""Called with a stage, how much of it is done, and how much there is."""
+
+
+def is_installed() -> bool:
+    """pycolmap is looked for, not imported: see `reconstruction.py`."""
+    return importlib.util.find_spec("pycolmap") is not None
+
+
+def check_installed() -> None:
+    """Says how to get pycolmap.
+
+    Raises:
+        InputError: it is not there.
+    """
+    if not is_installed():
+        raise InputError(f"pycolmap, which finds the cameras' poses, is not installed: {INSTALL}")
+
+
+def run(job: Job, on_progress: OnProgress) -> Reconstruction:
+    """Reconstructs, going on where an earlier process was stopped.
+
+    Raises:
+        InputError: the photos give no reconstruction, or the process died.
+    """
+    if not job.result.exists():
+        path, log = job.folder / "reconstruction_job.json", job.folder / "log.txt"
+        job.write(path)
+        with log.open("ab") as errors, _process(path, errors) as process:
+            failure = _follow(process.stdout, on_progress)
+            code = process.wait()
+        if failure:
+            raise InputError(failure)
+        if code != 0:
+            raise InputError(f"COLMAP stopped (exit code {code}): {_last_line(log)}; the whole log is {log}")
+    return read_reconstruction(job.result)
+
+
+@contextmanager
+def _process(job: Path, errors: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """The process; it is ended with the block, and by its stdin with this process."""
+    command = [sys.executable, "-m", "nerf_plugins.captures.reconstruction", str(job)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            if stream:
+                stream.close()
+
+
+def _follow(lines: Any, on_progress: OnProgress) -> str | None:
+    """Reads the process's lines to their end; returns its error, if it said one."""
+    failure = None
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except ValueError:  # COLMAP's own
+            continue
+        if "error" in event:
+            failure = event["error"]
+        else:
+            on_progress(event["stage"], event["done"], event["total"])
+    return failure
+
+
+def _last_line(log: Path) -> str:
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "it said nothing"

@@ -1,0 +1,210 @@
+"""Checks of transforms.json and its like as they are written, before a dataparser sorts, orients, centres and scales them: one bad pose
+spreads over all images then, and the first one would be named."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig
+from nerfstudio.data.dataparsers.blender_dataparser import BlenderDataParserConfig
+from nerfstudio.data.dataparsers.dnerf_dataparser import DNeRFDataParserConfig
+from nerfstudio.data.dataparsers.instant_ngp_dataparser import InstantNGPDataParserConfig
+from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
+
+from nerf_plugins.console import warn
+from nerf_plugins.data.checks import check_poses, check_spread
+from nerf_plugins.errors import InputError
+
+SPLITS = ("train", "val", "test")
+_POSITIVE = ("fl_x", "fl_y", "w", "h")
+_FINITE = ("cx", "cy", "k1", "k2", "k3", "k4", "p1", "p2")
+
+
+@dataclass(frozen=True)
+class TransformsFile:
+    """A file of frames.
+
+    Attributes:
+        path: of the file.
+        meta: its content.
+        names: each frame's ``file_path``.
+    """
+
+    path: Path
+    meta: dict[str, Any]
+    names: list[str]
+
+    @property
+    def frames(self) -> list[dict[str, Any]]:
+        """The frames, as many as ``names``."""
+        return self.meta["frames"]
+
+    @property
+    def lists(self) -> dict[str, list[str]]:
+        """By split, the images that the file lists for it."""
+        return {split: self.meta[f"{split}_filenames"] for split in SPLITS if f"{split}_filenames" in self.meta}
+
+
+def check_files(config: DataParserConfig) -> None:
+    """Checks the files of frames that a dataparser of nerfstudio's will read; those of other dataparsers are left to them.
+
+    Raises:
+        InputError: naming file, frame and value.
+    """
+    files = [read_transforms(path) for path in frame_files(config)]
+    for file in files:
+        check_frames(file, needs_square=isinstance(config, NerfstudioDataParserConfig))
+        if isinstance(config, (NerfstudioDataParserConfig, InstantNGPDataParserConfig)):
+            _check_masks(file)
+        if isinstance(config, NerfstudioDataParserConfig):
+            check_lists(file)
+    poses = [np.asarray(frame["transform_matrix"], np.float64)[:3] for file in files for frame in file.frames]
+    if poses:
+        check_spread(torch.from_numpy(np.stack(poses)), str(files[0].path))
+
+
+def frame_files(config: DataParserConfig) -> list[Path]:
+    """The files of frames that a dataparser will read, of those that are there."""
+    data = config.data
+    if isinstance(config, (NerfstudioDataParserConfig, InstantNGPDataParserConfig)):
+        paths = [data if data.suffix == ".json" else data / "transforms.json"]
+    elif isinstance(config, (BlenderDataParserConfig, DNeRFDataParserConfig)):
+        paths = [data / f"transforms_{split}.json" for split in SPLITS]
+    else:
+        return []
+    return [path for path in paths if path.is_file()]
+
+
+def read_transforms(path: Path) -> TransformsFile:
+    """Reads a file of frames.
+
+    Raises:
+        InputError: it is no JSON, or has no list of frames with ``file_path`` and ``transform_matrix``.
+    """
+    try:
+        meta = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as e:
+        raise InputError(f"{path}: cannot be read ({e.strerror or e})") from e
+    except ValueError as e:
+        raise InputError(f"{path}: is no JSON ({_first_line(e)}): write it again") from e
+    if not isinstance(meta, dict) or not isinstance(meta.get("frames"), list):
+        raise InputError(f'{path}: has no list "frames": it must name the images and their poses')
+    if not meta["frames"]:
+        raise InputError(f'{path}: "frames" is empty: it must name the images and their poses')
+    names = []
+    for i, frame in enumerate(meta["frames"]):
+        if not isinstance(frame, dict) or not isinstance(frame.get("file_path"), str) or not frame["file_path"]:
+            raise InputError(f"{path}: frame {i} has no file_path: each frame must name its image")
+        names.append(frame["file_path"])
+    return TransformsFile(path, meta, names)
+
+
+def check_frames(file: TransformsFile, needs_square: bool = False) -> None:
+    """Checks each frame's pose and camera.
+
+    Args:
+        file: as it was read.
+        needs_square: refuse 3x4 matrices.
+
+    Raises:
+        InputError: naming the frame and the value.
+    """
+    seen: dict[str, int] = {}
+    for i, (frame, name) in enumerate(zip(file.frames, file.names)):
+        matrix = _matrix(file, frame, name, needs_square)
+        earlier = seen.setdefault(name, i)
+        if earlier != i and not np.array_equal(matrix[:3], _matrix(file, file.frames[earlier], name, needs_square)[:3]):
+            raise InputError(
+                f"{file.path}: {name} is listed twice (frames {earlier} and {i}) with two poses: keep one of them"
+            )
+        _check_camera(frame, f"{file.path}: {name}")
+    _check_camera(file.meta, str(file.path))
+
+
+def check_lists(file: TransformsFile) -> None:
+    """Checks the lists of images of all splits, where the file has any.
+
+    Raises:
+        InputError: train or val is missing or empty, or an entry is no frame. Without a list for test, val's stands in; see `splits`.
+    """
+    lists = file.lists
+    if not lists:
+        return
+    for split in ("train", "val"):
+        if split not in lists:
+            raise InputError(
+                f"{file.path}: has lists of images ({', '.join(f'{s}_filenames' for s in lists)}), but no {split}_filenames: "
+                "add it, or remove the lists"
+            )
+    known = {Path(name) for name in file.names}
+    for split, entries in lists.items():
+        if not isinstance(entries, list) or not entries:
+            raise InputError(f"{file.path}: {split}_filenames must be a list with at least one image")
+        for entry in entries:
+            if not isinstance(entry, str) or Path(entry) not in known:
+                close = difflib.get_close_matches(str(entry), file.names, n=1)
+                hint = f"; did you mean {close[0]}?" if close else ""
+                raise InputError(f"{file.path}: {split}_filenames lists {entry!r}, which is no frame's file_path{hint}")
+    both = {Path(name) for name in lists["train"]} & {
+        Path(name) for split in ("val", "test") for name in lists.get(split, [])
+    }
+    if both:
+        warn(
+            f"{file.path}: {len(both)} images are listed to be trained and evaluated on ({min(both)}): figures will be too good."
+        )
+
+
+def _matrix(file: TransformsFile, frame: dict[str, Any], name: str, needs_square: bool) -> np.ndarray:
+    where = f"{file.path}: the pose of {name}"
+    try:
+        matrix = np.asarray(frame["transform_matrix"], np.float64)
+    except KeyError:
+        raise InputError(f"{file.path}: {name} has no transform_matrix: compute its pose or remove the frame") from None
+    except (TypeError, ValueError) as e:
+        raise InputError(f"{where} is no matrix of numbers ({_first_line(e)})") from e
+    if matrix.shape != (4, 4) and (needs_square or matrix.shape != (3, 4)):
+        raise InputError(f"{where} has the shape {matrix.shape}: it must be a 4x4 matrix, camera to world")
+    if np.isfinite(matrix).all() and matrix.shape == (4, 4) and np.abs(matrix[3] - [0, 0, 0, 1]).max() > 1e-3:
+        hint = ": transpose it" if np.abs(matrix[:, 3] - [0, 0, 0, 1]).max() < 1e-3 else ""
+        raise InputError(f"{where} has the last row {matrix[3].tolist()} instead of 0 0 0 1{hint}")
+    check_poses(torch.from_numpy(matrix[None, :3]), [name], f"{file.path}: ")
+    return matrix
+
+
+def _check_camera(values: dict[str, Any], where: str) -> None:
+    for key in (*_POSITIVE, *_FINITE, "camera_angle_x"):
+        if key not in values:
+            continue
+        value = values[key]
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise InputError(f"{where}: {key} is {value!r}: it must be a number") from None
+        if not math.isfinite(number) or (key in _POSITIVE and number <= 0):
+            raise InputError(
+                f"{where}: {key} is {number:g}: it must be {'above 0' if key in _POSITIVE else 'a finite number'}"
+            )
+        if key == "camera_angle_x" and not 0 < number < math.pi:
+            raise InputError(f"{where}: camera_angle_x is {number:g}: it must be in radians, between 0 and 3.14")
+
+
+def _check_masks(file: TransformsFile) -> None:
+    """A mask for each frame or for none; instant-ngp's dataparser would give masks to the wrong images."""
+    without = [name for name, frame in zip(file.names, file.frames) if not frame.get("mask_path")]
+    n_with = len(file.names) - len(without)
+    if without and n_with:
+        raise InputError(
+            f"{file.path}: {without[0]} has no mask_path, {n_with} of {len(file.names)} frames have one: give each frame a mask (one "
+            "that is all white keeps the whole photo) or none"
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__

@@ -1,0 +1,1 @@
+"""`nerf-plugins metrics`: tables, plots and pictures of what many runs reached."""

@@ -1,0 +1,94 @@
+"""`nerf-plugins mesh`: from the config.yml of a run to files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nerfstudio.utils.rich_utils import CONSOLE
+from rich.progress import track
+
+from nerf_plugins.errors import InputError
+from nerf_plugins.export.masks import inside_masks
+from nerf_plugins.export.mesh import (
+    color_vertices,
+    keep_vertices,
+    largest_component,
+    model_mesh,
+    move_to_world,
+    write_mesh,
+)
+from nerf_plugins.export.options import MeshOptions
+from nerf_plugins.files.writing import check_free
+from nerf_plugins.runs.loading import load_pipeline, read_config, require_checkpoint
+
+if TYPE_CHECKING:
+    from trimesh import Trimesh
+
+MAX_OUTSIDE = {"most": 0.5, "any": 0.0}
+"""The share of views that may have a point outside their masks."""
+
+
+def run(options: MeshOptions) -> int:
+    """Makes the mesh, and prints the files' paths; returns the exit code 0."""
+    for path in export_mesh(options):
+        print(path)
+    return 0
+
+
+def export_mesh(options: MeshOptions) -> list[Path]:
+    """Makes the mesh and writes its files.
+
+    Raises:
+        InputError: an option, the run, or the surface; nothing has been written then.
+    """
+    if options.resolution < 1:
+        raise InputError(f"resolution {options.resolution}: give 1 cell or more")
+    if options.mask_margin < 0:
+        raise InputError(f"mask_margin {options.mask_margin}: give 0 pixels or more")
+    if not options.formats:
+        raise InputError("formats: give one or more of ply, obj, glb")
+    require_checkpoint(read_config(options.load_config))
+    folder = options.output_dir or options.load_config.parent / "mesh"
+    paths = [folder / f"mesh.{ending}" for ending in dict.fromkeys(options.formats)]
+    for path in paths:
+        check_free(path, "--output-dir")
+    _, pipeline = load_pipeline(options.load_config, "inference")
+    mesh = mesh_of(pipeline.model, pipeline.datamanager, options)
+    for path in paths:
+        write_mesh(mesh, path)
+    return paths
+
+
+def mesh_of(model: Any, datamanager: Any, options: MeshOptions) -> Trimesh:
+    """The mesh of a loaded pipeline's model, with colours, in the world units of its data manager's dataset."""
+    mesh = model_mesh(model, options.resolution, options.close_at_box, _progress)
+    if options.masks != "ignore":
+        dataset, share = datamanager.train_dataset, MAX_OUTSIDE[options.masks]
+        mesh = keep_vertices(mesh, inside_masks(mesh.vertices, dataset, share, options.mask_margin))
+    if options.largest_component:
+        mesh = largest_component(mesh)
+    color_vertices(mesh, model.implicit_surface())
+    outputs = datamanager.train_dataparser_outputs
+    move_to_world(mesh, outputs.dataparser_transform, outputs.dataparser_scale)
+    CONSOLE.print(
+        f"{len(mesh.vertices)} vertices, {len(mesh.faces)} triangles, {'closed' if mesh.is_watertight else 'open'}"
+    )
+    return mesh
+
+
+def _progress(blocks: Sequence[Any]) -> Iterable[Any]:
+    """Passes the blocks on, with a bar, or where one cannot be drawn anew (a log file) a line for each tenth."""
+    if CONSOLE.is_interactive:
+        yield from track(blocks, "Evaluating blocks", console=CONSOLE)
+        return
+    CONSOLE.print(f"Evaluating {len(blocks)} blocks")
+    start, tenths = time.monotonic(), 0
+    for done, block in enumerate(blocks, start=1):
+        yield block  # what follows runs when the block is done
+        if 10 * done // len(blocks) > tenths:
+            tenths = 10 * done // len(blocks)
+            left = (time.monotonic() - start) * (len(blocks) - done) / done
+            CONSOLE.print(f"{done} of {len(blocks)} blocks, about {left:.0f} s left")

@@ -1,0 +1,1 @@
+"""`nerf-plugins sweep`: trains the runs of a recipe."""

@@ -1,0 +1,22 @@
+"""A made reconstruction, for what is done with one: no pycolmap is needed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nerf_plugins.captures.job import Intrinsics, Matched, Posed, Reconstruction
+from tests.captures.made_scene import arc
+
+CAMERA = Intrinsics(320, 240, 300.0, 301.0, 158.0, 121.0, 0.01, -0.02, 0.001, 0.002)
+
+
+def made(
+    points_seen: dict[str, int], left_out: dict[str, Matched] | None = None, components: list[int] | None = None
+) -> Reconstruction:
+    """Images `name -> number of points seen` on an arc, and photos that have no pose."""
+    poses = arc(len(points_seen))
+    posed = {name: Posed(pose.tolist(), 1, count, 0.5) for (name, count), pose in zip(points_seen.items(), poses)}
+    matched = {name: Matched(1000, 5, (0,)) for name in posed} | (left_out or {})
+    rng = np.random.default_rng(0)
+    points = np.concatenate([rng.uniform(-1, 1, (50, 3)), rng.integers(0, 256, (50, 3)), np.full((50, 2), 3.0)], axis=1)
+    return Reconstruction({1: CAMERA}, posed, matched, components or [len(posed)], 0.5, points)

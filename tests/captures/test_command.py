@@ -1,0 +1,201 @@
+"""From photos or a video to a dataset; the real reconstructions are of few small pictures."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
+from PIL import Image
+
+from nerf_plugins.captures import command, worker
+from nerf_plugins.captures.command import process_data
+from nerf_plugins.captures.job import Job, read_reconstruction
+from nerf_plugins.captures.options import ProcessDataOptions
+from nerf_plugins.errors import InputError
+from tests.captures.made_scene import aligned_error, arc, picture
+
+COUNT = 8
+NAMES = ["#0 é", *map(str, range(1, COUNT))]
+SAFE = "_0_é.png"
+needs_pycolmap = pytest.mark.skipif(not worker.is_installed(), reason="pycolmap is not installed")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Path:
+    """With a mask for the first, whose left half is black."""
+    folder = tmp_path_factory.mktemp("capture") / "photos [x] é"
+    folder.mkdir()
+    for k, pose in enumerate(arc(COUNT, 50.0)):
+        Image.fromarray(picture(pose, (240, 180), 220.0)).save(folder / f"{NAMES[k]}.png")
+    (folder / "masks").mkdir()
+    Image.fromarray(np.repeat(np.arange(240)[None] >= 120, 180, axis=0)).save(folder / "masks" / f"{NAMES[0]}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def dataset(photos) -> Path:
+    return process_data(ProcessDataOptions(data=photos, output_dir=photos.parent / "out"))
+
+
+def poses(folder: Path) -> np.ndarray:
+    frames = json.loads((folder / "transforms.json").read_text())["frames"]
+    order = sorted(frames, key=lambda f: f["file_path"].replace(SAFE, "0.png"))
+    return np.array([f["transform_matrix"] for f in order])[:, :3]
+
+
+@needs_pycolmap
+def test_photos_become_a_dataset_with_true_poses(dataset):
+    assert aligned_error(poses(dataset), arc(COUNT, 50.0)) < 0.01
+    report = json.loads((dataset / "capture.json").read_text())
+    assert (report["registered"], report["components"]) == (COUNT, [COUNT])
+    assert report["reprojection_error_pixels"] < 0.6
+    assert f"{COUNT - 1} of {COUNT} photos have no mask" in report["notes"][0]
+    assert (dataset / "capture.png").stat().st_size > 10_000
+
+
+@needs_pycolmap
+def test_the_frame_is_upright_and_the_floor_level(dataset):
+    outputs = NerfstudioDataParserConfig(data=dataset, load_3D_points=True).setup().get_dataparser_outputs("train")
+    assert outputs.cameras.camera_to_worlds[:, 2, 1].min() > 0.9
+    # The true vertical, in the found frame.
+    z = np.einsum("nij,nj->ni", poses(dataset)[:, :, :3] * [1, -1, -1], arc(COUNT, 50.0)[:, 2, :3])
+    assert np.degrees(np.arccos(z[:, 2].clip(-1, 1))).max() < 8
+
+
+@needs_pycolmap
+def test_masked_pixels_have_no_features_and_are_not_trained_on(dataset):
+    with closing(sqlite3.connect(dataset / "colmap" / "database.db")) as db:
+        query = "SELECT data, cols FROM keypoints JOIN images USING (image_id) WHERE name = ?"
+        data, columns = db.execute(query, (SAFE,)).fetchone()
+    assert np.frombuffer(data, np.float32).reshape(-1, columns)[:, 0].min() > 118
+    outputs = NerfstudioDataParserConfig(data=dataset, train_split_fraction=1.0).setup().get_dataparser_outputs("train")
+    shares = {path.name: np.asarray(Image.open(path)).mean() / 255 for path in outputs.mask_filenames}
+    assert shares == {f"{SAFE}.png": 0.5} | {f"{k}.png.png": 1.0 for k in range(1, COUNT)}
+
+
+@needs_pycolmap
+def test_a_second_call_does_nothing_and_other_options_are_refused(dataset, photos, capsys):
+    before = {path: path.stat().st_mtime_ns for path in dataset.rglob("*") if path.is_file() and path.name != ".lock"}
+    options = ProcessDataOptions(data=photos, output_dir=dataset)
+    process_data(options)
+    assert "is complete already" in capsys.readouterr().err.replace("\n", "")
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    with pytest.raises(InputError, match="was made with --mapper incremental"):
+        process_data(ProcessDataOptions(data=photos, output_dir=dataset, mapper="global"))
+
+
+def until(job: Path, is_reached) -> list[dict]:
+    """Starts the reconstructing process and kills it at the first event that says so; returns the events."""
+    events = []
+    arguments = [sys.executable, "-m", "nerf_plugins.captures.reconstruction", str(job)]
+    with subprocess.Popen(
+        arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        for line in process.stdout or []:
+            events.append(json.loads(line))
+            if is_reached(events[-1]):
+                os.kill(process.pid, signal.SIGKILL)
+                break
+    return events
+
+
+@needs_pycolmap
+def test_a_kill_loses_only_what_was_under_way(dataset, tmp_path):
+    whole = Job.read(dataset / "colmap" / "reconstruction_job.json")
+    job = Job(**{**vars(whole), "folder": tmp_path})
+    job.write(tmp_path / "job.json")
+    until(tmp_path / "job.json", lambda event: event["stage"] == "matches")
+    assert not job.result.exists()
+    events = until(tmp_path / "job.json", lambda event: event["stage"] == "poses" and event["done"] > 2)
+    assert not job.result.exists()
+    assert "cameras" not in {event["stage"] for event in events}
+    assert [event["done"] for event in events if event["stage"] == "features"] == [COUNT]
+    found, expected = worker.run(job, lambda *_: None), read_reconstruction(whole.result)
+    assert found.posed.keys() == expected.posed.keys()
+    assert aligned_error(found.poses, expected.poses) < 0.005
+
+
+@needs_pycolmap
+def test_the_reconstructing_process_ends_with_its_parent(dataset, tmp_path):
+    job = Job(**{**vars(Job.read(dataset / "colmap" / "reconstruction_job.json")), "folder": tmp_path})
+    job.write(tmp_path / "job.json")
+    arguments = [sys.executable, "-m", "nerf_plugins.captures.reconstruction", str(tmp_path / "job.json")]
+    with subprocess.Popen(
+        arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        process.stdout.readline()
+        process.stdin.close()  # as when the parent is gone
+        assert process.wait(timeout=20) == 1
+
+
+@needs_pycolmap
+def test_photos_of_nothing_are_one_line_with_advice(tmp_path):
+    (tmp_path / "photos").mkdir()
+    for k in range(4):
+        Image.fromarray(np.full((120, 160, 3), 60 * k, np.uint8)).save(tmp_path / "photos" / f"{k}.png")
+    with pytest.raises(InputError, match=r"no pose could be found for any of the 4 photos: take more of them, sharp"):
+        process_data(ProcessDataOptions(data=tmp_path / "photos", output_dir=tmp_path / "out"))
+    assert not (tmp_path / "out" / "transforms.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data": "nowhere"}, "nowhere: does not exist"),
+        ({"data": "text.txt"}, "text.txt: is no video"),
+        ({"features": 5}, "--features 5: give 100 or more"),
+        ({"min_registered": 2.0}, "--min-registered 2: a share lies between 0 and 1"),
+        ({"masks": "nowhere"}, "--masks .*nowhere: is no folder"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(photos, tmp_path, changes, message):
+    (tmp_path / "text.txt").touch()
+    given = {k: tmp_path / v if k in ("data", "masks") else v for k, v in changes.items()}
+    with pytest.raises(InputError, match=message):
+        process_data(ProcessDataOptions(**{"data": photos, "output_dir": tmp_path / "out", **given}))
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_pycolmap_one_line_says_how_to_get_it(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(worker, "is_installed", lambda: False)
+    with pytest.raises(InputError, match=r"pycolmap.* is not installed: pip install"):
+        process_data(ProcessDataOptions(data=photos, output_dir=tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_says_what_would_be_done_and_writes_nothing(photos, tmp_path, capsys):
+    process_data(ProcessDataOptions(data=photos, output_dir=tmp_path / "out", dry_run=True))
+    said = capsys.readouterr().err
+    assert "8 photos, 1 with a mask; 1 cameras; matching exhaustive" in said
+    assert "8 of 240 x 180, focal length 288 pixels (guessed)" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_process_that_dies_is_one_line(tmp_path, monkeypatch):
+    job = Job(tmp_path, tmp_path, None, (), "exhaustive", "incremental", 20, 1600, 4096)
+    dying = [sys.executable, "-c", "import sys; print('Check failed: x > 0', file=sys.stderr); sys.exit(134)"]
+    start = subprocess.Popen
+    monkeypatch.setattr(worker.subprocess, "Popen", lambda _, **options: start(dying, **options))
+    with pytest.raises(
+        InputError, match=r"COLMAP stopped \(exit code 134\): Check failed: x > 0; the whole log is .*log.txt"
+    ):
+        worker.run(job, lambda *_: None)
+
+
+def test_a_half_written_copy_is_not_used(photos, tmp_path, monkeypatch):
+    """A kill while photos are copied leaves hidden parts: they are written anew, and never taken for images."""
+    images = tmp_path / "images"
+    images.mkdir()
+    (images / ".1.png").write_bytes(b"half")
+    source = command.read_source(ProcessDataOptions(data=photos, output_dir=tmp_path))
+    command._write_photos(source, tmp_path, tmp_path, command.Stages(command.Progress(disable=True)))
+    assert sorted(p.name for p in images.iterdir()) == sorted([SAFE, *(f"{k}.png" for k in range(1, COUNT))])

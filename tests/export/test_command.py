@@ -1,0 +1,194 @@
+"""`nerf-plugins mesh`, in this process, on a run that was written without training."""
+
+import re
+from copy import deepcopy
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+import yaml
+
+from nerf_plugins import cli
+from nerf_plugins.data.crop import CropBox
+from nerf_plugins.dataparsers.neus import NeusDataParserConfig
+from nerf_plugins.errors import InputError
+from nerf_plugins.export import command
+from nerf_plugins.export.command import _progress, mesh_of
+from nerf_plugins.export.marching_cubes import marching_cubes
+from nerf_plugins.export.options import MeshOptions
+from nerf_plugins.fields.nerf_mlp import NeRFMLPConfig
+from nerf_plugins.methods import vanilla_nerf
+from nerf_plugins.spaces import BoxSpace, NDCSpace
+from tests.dataparsers.test_neus import SCALE
+from tests.dataparsers.test_neus import write as write_scene
+from tests.export.surfaces import BOX, sphere, two_spheres
+
+
+def write_run(place: Path) -> tuple[Path, torch.nn.Module]:
+    """An untrained run on a scene in NeuS's layout: the config.yml, and the model, whose level lies amid its densities."""
+    (place / "scene").mkdir()
+    config = deepcopy(vanilla_nerf.method.config)
+    config.output_dir, config.experiment_name, config.timestamp = place, "e", "t"
+    config.pipeline.datamanager.dataparser = NeusDataParserConfig(data=write_scene(place / "scene", masks=10))
+    config.pipeline.model.field = NeRFMLPConfig(D=2, W=32, skips=())
+    config.pipeline.model.occupancy.grid.resolution = 8
+    torch.manual_seed(0)
+    pipeline = config.pipeline.setup(device="cpu", test_mode="inference")
+    random = 2.0 * torch.rand(2000, 3) - 1.0
+    config.pipeline.model.surface_density = float(-pipeline.model.implicit_surface().value(random).median())
+    folder = config.get_base_dir()
+    config.get_checkpoint_dir().mkdir(parents=True)
+    torch.save({"pipeline": pipeline.state_dict(), "step": 0}, config.get_checkpoint_dir() / "step-000000000.ckpt")
+    (folder / "config.yml").write_text(yaml.dump(config))
+    return folder / "config.yml", pipeline.model
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["mesh", *arguments])
+    return stopped.value.code
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory):
+    return write_run(tmp_path_factory.mktemp("run"))
+
+
+@pytest.mark.usefixtures("without_type_checker")  # nerfstudio declares a device's name and hands a torch.device over
+def test_a_density_becomes_a_mesh_in_world_units(untrained, capsys):
+    config, model = untrained
+    assert run("--load-config", str(config), "--resolution", "12", "--formats", "ply", "obj") == 0
+    paths = [config.parent / "mesh" / f"mesh.{ending}" for ending in ("ply", "obj")]
+    assert capsys.readouterr().out.split()[-2:] == [str(path) for path in paths]
+    level = yaml.load(config.read_text(), Loader=yaml.Loader).pipeline.model.surface_density
+    scene, faces = marching_cubes(model.implicit_surface()._replace(level=-level), 12)
+    assert np.ptp(scene, axis=0).min() > 1.0
+    for path in paths:
+        mesh = trimesh.load(path, process=False)
+        assert len(mesh.faces) == len(faces)
+        np.testing.assert_allclose(mesh.triangles, 250.0 * scene[faces] + SCALE[:3, 3], atol=1e-3)
+
+
+@pytest.mark.usefixtures("without_type_checker")
+def test_a_run_that_was_moved(tmp_path, monkeypatch, capsys):
+    config, _ = write_run(tmp_path)
+    config.parent.rename(tmp_path / "moved")
+    monkeypatch.chdir(tmp_path)
+    assert run("--load-config", "moved/config.yml", "--resolution", "8", "--formats", "ply") == 0
+    assert (tmp_path / "moved/mesh/mesh.ply").is_file()
+    assert not config.parent.exists()
+
+
+def test_nothing_is_overwritten(untrained, tmp_path, capsys):
+    config, _ = untrained
+    (tmp_path / "mesh.obj").write_text("mine")
+    options = ["--load-config", str(config), "--output-dir", str(tmp_path), "--formats", "ply", "obj"]
+    assert run(*options) == 1
+    assert "mesh.obj exists and is not overwritten" in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ["mesh.obj"]
+    assert (tmp_path / "mesh.obj").read_text() == "mine"
+
+
+def one_line(capsys, *arguments: str) -> str:
+    assert run(*arguments) == 1
+    error = capsys.readouterr().err.strip()
+    assert "\n" not in error
+    return error
+
+
+def test_runs_that_are_none(untrained, tmp_path, capsys):
+    config, _ = untrained
+    assert "there is no such file" in one_line(capsys, "--load-config", str(tmp_path / "none.yml"))
+    bad = tmp_path / "config.yml"
+    bad.write_text("just: a dict")
+    assert "is of no method that is installed" in one_line(capsys, "--load-config", str(bad))
+    bad.write_text("!!python/object:nowhere.Class {}")
+    assert "cannot be read" in one_line(capsys, "--load-config", str(bad))
+    moved = yaml.load(config.read_text(), Loader=yaml.Loader)
+    moved.output_dir = tmp_path
+    bad.write_text(yaml.dump(moved))
+    assert "has no checkpoint" in one_line(capsys, "--load-config", str(bad))
+
+
+@pytest.mark.parametrize(("option", "value"), [("--resolution", "0"), ("--mask-margin", "-1")])
+def test_bad_options(untrained, capsys, option, value):
+    assert option[2:].replace("-", "_") in one_line(capsys, "--load-config", str(untrained[0]), option, value)
+
+
+def pipeline_with(surface, space=None, **datamanager) -> tuple[SimpleNamespace, SimpleNamespace]:
+    """A model and a data manager whose world is twice as large as the scene."""
+    outputs = SimpleNamespace(dataparser_transform=torch.eye(4)[:3], dataparser_scale=0.5)
+    model = SimpleNamespace(implicit_surface=lambda: surface, space=space or BoxSpace(torch.tensor(BOX)))
+    return model, SimpleNamespace(train_dataparser_outputs=outputs, **datamanager)
+
+
+def options(**changes) -> MeshOptions:
+    return MeshOptions(load_config=Path("config.yml"), **{"resolution": 32, **changes})
+
+
+def test_a_log_file_gets_a_line_for_each_tenth(capsys):
+    blocks = list(range(64))
+    lines = []
+    for block in _progress(blocks):
+        lines.append((block, capsys.readouterr().out))
+    lines.append((len(blocks), capsys.readouterr().out))
+    assert [block for block, _ in lines] == [*blocks, 64]
+    printed = {done: text for done, text in lines if text}
+    assert printed.pop(0) == "Evaluating 64 blocks\n"
+    assert list(printed) == [7, 13, 20, 26, 32, 39, 45, 52, 58, 64]  # ceil(6.4 k)
+    assert re.fullmatch(r"32 of 64 blocks, about \d+ s left\n", printed[32])
+
+
+def test_a_terminal_gets_a_bar(monkeypatch, capsys):
+    monkeypatch.setattr(command.CONSOLE, "is_interactive", True)
+    assert list(_progress([1, 2, 3])) == [1, 2, 3]
+    out = capsys.readouterr().out
+    assert "Evaluating blocks" in out
+    assert "of 3 blocks" not in out
+
+
+def test_the_largest_component_if_it_is_asked_for():
+    pipeline = pipeline_with(two_spheres())
+    assert len(mesh_of(*pipeline, options()).split()) == 2
+    mesh = mesh_of(*pipeline, options(largest_component=True))
+    np.testing.assert_allclose(mesh.bounds.mean(axis=0), [0.9, 0.0, 0.0], atol=0.01)
+    assert (mesh.visual.vertex_colors[:, :3] == 128).all()
+
+
+def test_masks_cut_off_what_is_outside(untrained, tmp_path):
+    """The masks of the scene in NeuS's layout let the left half of each image pass; its cameras look about along +z, with y down."""
+    scene = write_scene(tmp_path, masks=10)
+    manager = deepcopy(vanilla_nerf.method.config.pipeline.datamanager)
+    manager.dataparser = NeusDataParserConfig(data=scene)
+    dataset = manager.setup(device="cpu", test_mode="inference").train_dataset
+    pipeline = pipeline_with(sphere(0.3), train_dataset=dataset)
+    whole, part = mesh_of(*pipeline, options()), mesh_of(*pipeline, options(masks="most", mask_margin=0))
+    assert 0.2 < part.area / whole.area < 0.8
+    assert part.triangles_center[:, 0].mean() < whole.triangles_center[:, 0].mean() - 0.1
+    wider = mesh_of(*pipeline, options(masks="most", mask_margin=2))
+    assert part.area < wider.area < whole.area
+    assert mesh_of(*pipeline, options(masks="any", mask_margin=0)).area < part.area
+
+
+def test_what_a_run_crops_its_mesh_has_not():
+    model, manager = pipeline_with(sphere(0.5))  # of radius 1 in the world
+    outputs = manager.train_dataparser_outputs
+    box = torch.tensor([[-2.0, -2.0, -2.0], [2.0, 0.25, 2.0]])
+    model.collider = CropBox(box, outputs.dataparser_transform, outputs.dataparser_scale)
+    mesh = mesh_of(model, manager, options())
+    assert mesh.bounds[0, 1] == pytest.approx(-1.0, abs=0.02)
+    assert 0.1 < mesh.bounds[1, 1] <= 0.25
+
+
+def test_device_coordinates_are_refused():
+    pipeline = pipeline_with(sphere(), space=NDCSpace(torch.tensor(BOX), 1.0, 1.0, 1.0))
+    with pytest.raises(InputError, match="normalised device coordinates"):
+        mesh_of(*pipeline, options())
+
+
+def test_other_models_are_refused():
+    with pytest.raises(InputError, match="offers no surface"):
+        mesh_of(SimpleNamespace(), None, options())
