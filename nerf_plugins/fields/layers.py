@@ -31,7 +31,13 @@ def padded_product(
     """``x @ weight.T + bias`` in x's precision, of layers side by side, with zero columns up to the padded width; x may carry zero columns
     at its end. Differentiable once; the gradients of weights and biases are in their own precision.
     """
-    return _PaddedProduct.apply(x, *weights, *biases)  # type: ignore[return-value]
+    if x.is_cuda:
+        return _PaddedProduct.apply(x, *weights, *biases)  # type: ignore[return-value]
+    # On the CPU a launch is nothing, and autograd's own backward pass was the faster one.
+    weight, bias = (parts[0] if len(parts) == 1 else torch.cat(list(parts)) for parts in (weights, biases))
+    extra = padded(len(weight)) - len(weight)
+    weight = F.pad(weight, (0, x.shape[-1] - weight.shape[1], 0, extra))
+    return F.linear(x, weight.to(x.dtype), F.pad(bias, (0, extra)).to(x.dtype))
 
 
 class _PaddedProduct(torch.autograd.Function):

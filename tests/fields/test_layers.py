@@ -4,20 +4,26 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nerf_plugins.fields.layers import LinearLayers, linear, pad_columns
+from nerf_plugins.fields.layers import LinearLayers, _PaddedProduct, linear, pad_columns
 
 
 def reference(x: Tensor, *layers: nn.Linear) -> tuple[Tensor, ...]:
     """Each layer by itself, on the columns that it knows; what is multiplied is rounded to x's dtype."""
-    return tuple(
-        x[:, : layer.in_features] @ layer.weight.to(x.dtype).t() + layer.bias.to(x.dtype) for layer in layers
-    )
+    return tuple(x[:, : layer.in_features] @ layer.weight.to(x.dtype).t() + layer.bias.to(x.dtype) for layer in layers)
+
+
+def as_on_cuda(x: Tensor, *layers: nn.Linear) -> tuple[Tensor, ...]:
+    """The form that a GPU gets."""
+    product = _PaddedProduct.apply(x, *(layer.weight for layer in layers), *(layer.bias for layer in layers))
+    widths = [layer.out_features for layer in layers]
+    return product.split([*widths, product.shape[1] - sum(widths)], dim=-1)[: len(layers)]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("widths", [(64,), (3,), (1, 15), (1, 31)])
 @pytest.mark.parametrize(("width_in", "columns"), [(32, 32), (31, 32), (20, 64)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_linear_is_torchs(generator, dtype, width_in, columns, widths):
+@pytest.mark.parametrize("form", [linear, as_on_cuda])
+def test_linear_is_torchs(generator, form, dtype, width_in, columns, widths):
     torch.manual_seed(0)
     layers = [nn.Linear(width_in, width) for width in widths]
     x = torch.randn(50, columns, generator=generator)
@@ -25,7 +31,7 @@ def test_linear_is_torchs(generator, dtype, width_in, columns, widths):
     x = x.to(dtype)
     upstream = [torch.randn(50, width, generator=generator) for width in widths]
     results, gradients = [], []
-    for function in (linear, reference):
+    for function in (form, reference):
         x = x.detach().requires_grad_()
         outputs = function(x, *layers)
         loss = torch.stack([(y.float() * g).sum() for y, g in zip(outputs, upstream)]).sum()
@@ -43,11 +49,11 @@ def test_linear_is_torchs(generator, dtype, width_in, columns, widths):
 def test_only_what_is_asked_for_gets_a_gradient():
     layer, x = nn.Linear(8, 4), torch.rand(5, 32, requires_grad=True)
     layer.requires_grad_(False)
-    linear(x, layer)[0].sum().backward()
+    as_on_cuda(x, layer)[0].sum().backward()
     assert layer.weight.grad is None
     assert x.grad is not None
     layer.requires_grad_(True)
-    linear(x.detach(), layer)[0].sum().backward()
+    as_on_cuda(x.detach(), layer)[0].sum().backward()
     torch.testing.assert_close(layer.bias.grad, torch.full((4,), 5.0))
 
 
