@@ -91,6 +91,7 @@ class VolumetricModel(Model):
     sampler: Sampler
     progress: float = 1.0
     """How far the schedules of the fields are, in [0, 1]; see :meth:`progress_at`. Checkpoints hold it."""
+    _known_target: tuple[Tensor, Tensor, Tensor] | None = None
     last_step: int | None = None
     """Steps of the whole training, where one is going on."""
 
@@ -262,7 +263,11 @@ class VolumetricModel(Model):
         image = image.to(self.device)
         if image.shape[-1] == 3:
             return image
-        return image[..., :3] * image[..., 3:] + background * (1.0 - image[..., 3:])
+        known = self._known_target  # metrics and losses of a step ask for the same
+        if known is None or known[0] is not image or known[1] is not background:
+            target = torch.lerp(background.expand_as(image[..., :3]), image[..., :3], image[..., 3:])
+            known = self._known_target = (image, background, target)
+        return known[2]
 
     @torch.no_grad()
     def get_metrics_dict(self, outputs: dict[str, Tensor], batch: dict[str, Any]) -> dict[str, Tensor]:
@@ -270,10 +275,10 @@ class VolumetricModel(Model):
         background = outputs.get("background", self.picture_background)
         metrics = {"psnr": psnr(outputs["rgb"], self._target(batch["image"], background))}
         if "n_samples" in outputs:
-            metrics["samples_per_ray"] = outputs["n_samples"].float().mean()
-            metrics["dropped_rays"] = outputs["n_dropped_rays"].float()
+            metrics["samples_per_ray"] = outputs["n_samples"].mean(dtype=torch.float32)
+            metrics["dropped_rays"] = outputs["n_dropped_rays"]
         if "n_looked_at" in outputs:
-            metrics["looked_at_per_ray"] = outputs["n_looked_at"].float().mean()
+            metrics["looked_at_per_ray"] = outputs["n_looked_at"].mean(dtype=torch.float32)
         metrics |= self.sampler.metrics()
         self.camera_optimizer.get_metrics_dict(metrics)
         return metrics
