@@ -31,8 +31,10 @@ MEMORY_PER_PIXEL = 320
 """Bytes that the search for features takes for each pixel of a picture: it enlarges the picture and keeps many scales of it."""
 LOOPS = 5
 """Most similar images that each of a sequence is compared with, besides those that follow."""
-OWN_CENTRE = 10
-"""Images that a camera must have for its principal point to be freed."""
+OWN_CENTRE, OWN_POINTS = 10, 400
+"""Images that a camera must have, and points that half of them must see, for its principal point and all its distortion to be freed."""
+FREED = 6
+"""Parameters that OPENCV with a free centre has more than SIMPLE_RADIAL with a fixed one."""
 MOVED_CENTRE = 0.1
 """Share of the size that a principal point may move; more is no camera but a misfit."""
 MAX_ERROR, MIN_ANGLE = 4.0, 1.5
@@ -102,11 +104,9 @@ def _camera_of(db: Any, group: CameraGroup) -> int:
 def _register_group(job: Job, database: Path, group: CameraGroup) -> None:
     import pycolmap
 
-    few = len(group.names) < OWN_CENTRE
     reader = pycolmap.ImageReaderOptions()
-    reader.camera_model = "SIMPLE_RADIAL" if few else "OPENCV"
-    f, x, y = group.focal, group.width / 2, group.height / 2
-    reader.camera_params = ",".join(map(str, (f, x, y, 0.0) if few else (f, f, x, y, 0.0, 0.0, 0.0, 0.0)))
+    reader.camera_model = "SIMPLE_RADIAL"
+    reader.camera_params = ",".join(map(str, (group.focal, group.width / 2, group.height / 2, 0.0)))
     pycolmap.import_images(
         str(database), str(job.images), pycolmap.CameraMode.SINGLE, list(group.names), options=reader
     )
@@ -237,36 +237,67 @@ def _models(job: Job, database: Path, part: Path, count: int) -> list[Any]:
 
 
 def _adjusted(model: Any) -> Any:
-    """The model after an adjustment that frees the principal points, in its upright frame.
+    """The model in its upright frame, after a last adjustment in which well-seen cameras are OPENCV's and their principal points free.
 
-    They stay fixed while poses are found: freed then, they took two photos of a capture of 50 to wrong places.
+    Until then cameras are SIMPLE_RADIAL and their centres fixed: freed while poses are found, they took two photos of a capture of 50
+    to wrong places. Free or not is decided by how much better it fits (:func:`is_worth`).
     """
     import pycolmap
 
-    before = pycolmap.Reconstruction(model)
-    config, options = pycolmap.BundleAdjustmentConfig(), pycolmap.BundleAdjustmentOptions()
-    users: dict[int, int] = {}
-    for image_id in model.reg_image_ids():
-        config.add_image(image_id)
-        camera_id = model.image(image_id).camera_id
-        users[camera_id] = users.get(camera_id, 0) + 1
-    for camera_id, count in users.items():
-        if count < OWN_CENTRE:
-            config.set_constant_cam_intrinsics(camera_id)
-    config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
-    options.refine_principal_point, options.print_summary = True, False
     _say(stage="adjustment", done=0, total=1)
-    if any(count >= OWN_CENTRE for count in users.values()):
-        pycolmap.create_default_bundle_adjuster(options, config, model).solve()
+    well_seen = _well_seen(model)
+    if well_seen:
+        before = _adjust(model, well_seen, centres=False)
+        freed = pycolmap.Reconstruction(model)
+        _to_opencv(freed, well_seen)
+        after = _adjust(freed, well_seen, centres=True)
+        fits = is_worth(before.final_cost, after.final_cost, before.num_residuals_reduced, FREED * len(well_seen))
+        if fits and not any(_is_misfit(freed.camera(camera_id)) for camera_id in well_seen):
+            model = freed
         pycolmap.ObservationManager(model).filter_all_points3D(MAX_ERROR, MIN_ANGLE)
         model.update_point_3d_errors()
-        if any(_is_misfit(model.camera(camera_id)) for camera_id in users):
-            model = before
-    poses, points = _poses(model), np.array([p.xyz for p in model.points3D.values()])
-    to = upright(poses, points)
+    to = upright(_poses(model), np.array([p.xyz for p in model.points3D.values()]))
     model.transform(pycolmap.Sim3d(to.scale, pycolmap.Rotation3d(to.rotation), to.translation))
     _say(stage="adjustment", done=1, total=1)
     return model
+
+
+def is_worth(cost: float, freed_cost: float, residuals: int, parameters: int) -> bool:
+    """By the Bayesian information criterion (Schwarz 1978): n ln(cost / freed_cost) > k ln n for n residuals and k more parameters."""
+    return residuals * np.log(cost / max(freed_cost, 1e-12)) > parameters * np.log(residuals)
+
+
+def _well_seen(model: Any) -> set[int]:
+    """Cameras of `OWN_CENTRE` images or more, half of which see `OWN_POINTS` points or more."""
+    seen: dict[int, list[int]] = {}
+    for image_id in model.reg_image_ids():
+        image = model.image(image_id)
+        seen.setdefault(image.camera_id, []).append(image.num_points3D)
+    return {key for key, counts in seen.items() if len(counts) >= OWN_CENTRE and np.median(counts) >= OWN_POINTS}
+
+
+def _to_opencv(model: Any, camera_ids: set[int]) -> None:
+    import pycolmap
+
+    for camera_id in camera_ids:
+        camera = model.camera(camera_id)
+        f, x, y, k = camera.params
+        camera.model, camera.params = pycolmap.CameraModelId.OPENCV, [f, f, x, y, k, 0.0, 0.0, 0.0]
+
+
+def _adjust(model: Any, camera_ids: set[int], centres: bool) -> Any:
+    """Adjusts everything, but the intrinsics of other cameras; returns the solver's summary."""
+    import pycolmap
+
+    config, options = pycolmap.BundleAdjustmentConfig(), pycolmap.BundleAdjustmentOptions()
+    for image_id in model.reg_image_ids():
+        config.add_image(image_id)
+        if (other := model.image(image_id).camera_id) not in camera_ids:
+            config.set_constant_cam_intrinsics(other)
+    config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
+    options.refine_principal_point, options.print_summary = centres, False
+    summary: Any = pycolmap.create_default_bundle_adjuster(options, config, model).solve()
+    return summary.ceres_summary
 
 
 def _is_misfit(camera: Any) -> bool:
@@ -288,7 +319,7 @@ def _summary(model: Any, models: Sequence[Any], database: Path, ids: dict[str, i
     with pycolmap.Database.open(str(database)) as db:
         partners = _partners(db)
         features = {name: db.num_keypoints_for_image(i) for name, i in ids.items()}
-    inside = [{m.image(i).name for i in m.reg_image_ids()} for m in models]
+    inside = own_images([{m.image(i).name for i in m.reg_image_ids()} for m in models])
     images = sorted((model.image(i) for i in model.reg_image_ids()), key=lambda image: image.name)
     used = {image.camera_id for image in images}
     return Reconstruction(
@@ -304,6 +335,17 @@ def _summary(model: Any, models: Sequence[Any], database: Path, ids: dict[str, i
         error=float(model.compute_mean_reprojection_error()),
         points=np.array([[*p.xyz, *p.color, p.error, p.track.length()] for p in model.points3D.values()]),
     )
+
+
+def own_images(components: Sequence[set[str]]) -> list[set[str]]:
+    """Of components, the largest first, the images that no larger one has; those left with none are not there. COLMAP may place an image
+    in several."""
+    known: set[str] = set()
+    own = []
+    for names in components:
+        own.append(names - known)
+        known |= names
+    return [names for names in own if names]
 
 
 def _posed(model: Any, image: Any) -> Posed:

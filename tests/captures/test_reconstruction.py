@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from nerf_plugins.captures import reconstruction
@@ -25,6 +26,11 @@ class Model:
 def test_the_largest_component_is_taken_not_the_first():
     models = [Model(2, 900), Model(86, 100), Model(86, 300), Model(5, 50)]
     assert reconstruction.largest_first(models) == [models[2], models[1], models[3], models[0]]
+
+
+def test_a_component_within_a_larger_one_is_none():
+    found = reconstruction.own_images([{"a", "b", "c"}, {"b", "c"}, {"c", "d"}])
+    assert found == [{"a", "b", "c"}, {"d"}]
 
 
 @dataclass
@@ -56,6 +62,24 @@ def test_a_principal_point_that_went_far_is_a_misfit():
     assert reconstruction._is_misfit(Camera(model, [], principal_point_x=121.0))
     assert reconstruction._is_misfit(Camera(model, [], principal_point_y=39.0))
     assert reconstruction._is_misfit(Camera(model, [], bogus=True))
+
+
+def test_more_parameters_have_to_fit_better_than_chance():
+    """n ln(cost / freed) against k ln n, with n = 10,000 and k = 6: 55.3."""
+    assert not reconstruction.is_worth(1000.0, 1000.0 * np.exp(-55.0 / 10_000), 10_000, 6)
+    assert reconstruction.is_worth(1000.0, 1000.0 * np.exp(-55.5 / 10_000), 10_000, 6)
+
+
+class Image:
+    def __init__(self, camera_id: int, points: int):
+        self.camera_id, self.num_points3D = camera_id, points
+
+
+def test_only_well_seen_cameras_are_freed():
+    counts = {1: [400] * 10, 2: [400] * 9, 3: [399] * 6 + [2000] * 4}
+    images = [Image(camera, points) for camera, seen in counts.items() for points in seen]
+    model = SimpleNamespace(reg_image_ids=lambda: range(len(images)), image=images.__getitem__)
+    assert reconstruction._well_seen(model) == {1}
 
 
 def test_memory_bounds_the_threads(tmp_path, monkeypatch):
