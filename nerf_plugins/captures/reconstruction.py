@@ -10,6 +10,7 @@ each stage is; the last one may be an error in one line. The process ends when i
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import sys
@@ -264,7 +265,7 @@ def _adjusted(model: Any) -> Any:
 
 def is_worth(cost: float, freed_cost: float, residuals: int, parameters: int) -> bool:
     """By the Bayesian information criterion (Schwarz 1978): n ln(cost / freed_cost) > k ln n for n residuals and k more parameters."""
-    return residuals * np.log(cost / max(freed_cost, 1e-12)) > parameters * np.log(residuals)
+    return residuals * math.log(cost / max(freed_cost, 1e-12)) > parameters * math.log(residuals)
 
 
 def _well_seen(model: Any) -> set[int]:

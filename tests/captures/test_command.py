@@ -24,7 +24,7 @@ from tests.captures.made_scene import aligned_error, arc, picture
 COUNT = 8
 NAMES = ["#0 é", *map(str, range(1, COUNT))]
 SAFE = "_0_é.png"
-needs_pycolmap = pytest.mark.skipif(not worker.is_installed(), reason="pycolmap is not installed")
+needs_pycolmap = pytest.mark.skipif(worker.installed_version() is None, reason="pycolmap is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -165,10 +165,29 @@ def test_bad_input_is_one_line_and_nothing_is_written(photos, tmp_path, changes,
     assert not (tmp_path / "out").exists()
 
 
-def test_without_pycolmap_one_line_says_how_to_get_it(photos, tmp_path, monkeypatch):
-    monkeypatch.setattr(worker, "is_installed", lambda: False)
-    with pytest.raises(InputError, match=r"pycolmap.* is not installed: pip install"):
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [
+        (None, r"pycolmap.* is not installed: pip install"),
+        ("3.13.0", r"pycolmap 3.13.0 is installed and 4 is needed: pip install"),
+    ],
+)
+def test_without_the_right_pycolmap_one_line_says_how_to_get_it(photos, tmp_path, monkeypatch, version, message):
+    monkeypatch.setattr(worker, "installed_version", lambda: version)
+    with pytest.raises(InputError, match=message):
         process_data(ProcessDataOptions(data=photos, output_dir=tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_broken_photo_leaves_nothing_behind_so_that_it_can_be_taken_away(tmp_path, monkeypatch):
+    monkeypatch.setattr(worker, "installed_version", lambda: "4.2.1")
+    (tmp_path / "photos").mkdir()
+    for k, pose in enumerate(arc(4)):
+        Image.fromarray(picture(pose)).save(tmp_path / "photos" / f"{k}.jpg")
+    whole = (tmp_path / "photos" / "3.jpg").read_bytes()
+    (tmp_path / "photos" / "3.jpg").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"3.jpg: the image is broken"):
+        process_data(ProcessDataOptions(data=tmp_path / "photos", output_dir=tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
