@@ -10,7 +10,6 @@ each stage is; the last one may be an error in one line. The process ends when i
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 import sys
@@ -21,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from nerf_plugins.captures.adjustment import adjusted, pose
 from nerf_plugins.captures.job import CameraGroup, Intrinsics, Job, Matched, Posed, Reconstruction, write_reconstruction
-from nerf_plugins.captures.orientation import upright
 from nerf_plugins.captures.pairs import Pair, all_pairs, following, image_codes, merged, most_similar
 from nerf_plugins.errors import InputError
 
@@ -32,14 +31,6 @@ MEMORY_PER_PIXEL = 320
 """Bytes that the search for features takes for each pixel of a picture: it enlarges the picture and keeps many scales of it."""
 LOOPS = 5
 """Most similar images that each of a sequence is compared with, besides those that follow."""
-OWN_CENTRE, OWN_POINTS = 10, 400
-"""Images that a camera must have, and points that half of them must see, for its principal point and all its distortion to be freed."""
-FREED = 6
-"""Parameters that OPENCV with a free centre has more than SIMPLE_RADIAL with a fixed one."""
-MOVED_CENTRE = 0.1
-"""Share of the size that a principal point may move; more is no camera but a misfit."""
-MAX_ERROR, MIN_ANGLE = 4.0, 1.5
-"""COLMAP's own filter: pixels, degrees."""
 
 
 def main(path: str) -> int:
@@ -195,7 +186,9 @@ def _map(job: Job, database: Path, ids: dict[str, int]) -> None:
         )
     for folder in part.iterdir():
         shutil.rmtree(folder)
-    model = _adjusted(models[0])
+    _say(stage="adjustment", done=0, total=1)
+    model = adjusted(models[0])
+    _say(stage="adjustment", done=1, total=1)
     reconstruction = _summary(model, models, database, ids)
     (part / "0").mkdir()
     model.write(str(part / "0"))
@@ -237,83 +230,6 @@ def _models(job: Job, database: Path, part: Path, count: int) -> list[Any]:
     return list(models.values())
 
 
-def _adjusted(model: Any) -> Any:
-    """The model in its upright frame, after a last adjustment in which well-seen cameras are OPENCV's and their principal points free.
-
-    Until then cameras are SIMPLE_RADIAL and their centres fixed: freed while poses are found, they took two photos of a capture of 50
-    to wrong places. Free or not is decided by how much better it fits (:func:`is_worth`).
-    """
-    import pycolmap
-
-    _say(stage="adjustment", done=0, total=1)
-    well_seen = _well_seen(model)
-    if well_seen:
-        before = _adjust(model, well_seen, centres=False)
-        freed = pycolmap.Reconstruction(model)
-        _to_opencv(freed, well_seen)
-        after = _adjust(freed, well_seen, centres=True)
-        fits = is_worth(before.final_cost, after.final_cost, before.num_residuals_reduced, FREED * len(well_seen))
-        if fits and not any(_is_misfit(freed.camera(camera_id)) for camera_id in well_seen):
-            model = freed
-        pycolmap.ObservationManager(model).filter_all_points3D(MAX_ERROR, MIN_ANGLE)
-        model.update_point_3d_errors()
-    to = upright(_poses(model), np.array([p.xyz for p in model.points3D.values()]))
-    model.transform(pycolmap.Sim3d(to.scale, pycolmap.Rotation3d(to.rotation), to.translation))
-    _say(stage="adjustment", done=1, total=1)
-    return model
-
-
-def is_worth(cost: float, freed_cost: float, residuals: int, parameters: int) -> bool:
-    """By the Bayesian information criterion (Schwarz 1978): n ln(cost / freed_cost) > k ln n for n residuals and k more parameters."""
-    return residuals * math.log(cost / max(freed_cost, 1e-12)) > parameters * math.log(residuals)
-
-
-def _well_seen(model: Any) -> set[int]:
-    """Cameras of `OWN_CENTRE` images or more, half of which see `OWN_POINTS` points or more."""
-    seen: dict[int, list[int]] = {}
-    for image_id in model.reg_image_ids():
-        image = model.image(image_id)
-        seen.setdefault(image.camera_id, []).append(image.num_points3D)
-    return {key for key, counts in seen.items() if len(counts) >= OWN_CENTRE and np.median(counts) >= OWN_POINTS}
-
-
-def _to_opencv(model: Any, camera_ids: set[int]) -> None:
-    import pycolmap
-
-    for camera_id in camera_ids:
-        camera = model.camera(camera_id)
-        f, x, y, k = camera.params
-        camera.model, camera.params = pycolmap.CameraModelId.OPENCV, [f, f, x, y, k, 0.0, 0.0, 0.0]
-
-
-def _adjust(model: Any, camera_ids: set[int], centres: bool) -> Any:
-    """Adjusts everything, but the intrinsics of other cameras; returns the solver's summary."""
-    import pycolmap
-
-    config, options = pycolmap.BundleAdjustmentConfig(), pycolmap.BundleAdjustmentOptions()
-    for image_id in model.reg_image_ids():
-        config.add_image(image_id)
-        if (other := model.image(image_id).camera_id) not in camera_ids:
-            config.set_constant_cam_intrinsics(other)
-    config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
-    options.refine_principal_point, options.print_summary = centres, False
-    summary: Any = pycolmap.create_default_bundle_adjuster(options, config, model).solve()
-    return summary.ceres_summary
-
-
-def _is_misfit(camera: Any) -> bool:
-    x, y = camera.principal_point_x / camera.width - 0.5, camera.principal_point_y / camera.height - 0.5
-    return camera.has_bogus_params(0.1, 10.0, 1.0) or max(abs(x), abs(y)) > MOVED_CENTRE
-
-
-def _poses(model: Any) -> np.ndarray:
-    return np.stack([_pose(model.image(i)) for i in model.reg_image_ids()])
-
-
-def _pose(image: Any) -> np.ndarray:
-    return image.cam_from_world().inverse().matrix()
-
-
 def _summary(model: Any, models: Sequence[Any], database: Path, ids: dict[str, int]) -> Reconstruction:
     import pycolmap
 
@@ -351,7 +267,7 @@ def own_images(components: Sequence[set[str]]) -> list[set[str]]:
 
 def _posed(model: Any, image: Any) -> Posed:
     errors = [model.point3D(p.point3D_id).error for p in image.get_observation_points2D()]
-    return Posed(_pose(image).tolist(), image.camera_id, len(errors), float(np.mean(errors)) if errors else 0.0)
+    return Posed(pose(image).tolist(), image.camera_id, len(errors), float(np.mean(errors)) if errors else 0.0)
 
 
 def _partners(db: Any) -> dict[int, int]:

@@ -123,6 +123,27 @@ def test_a_kill_loses_only_what_was_under_way(dataset, tmp_path):
 
 
 @needs_pycolmap
+@pytest.mark.parametrize(("is_worth", "lens"), [(True, "OPENCV"), (False, "SIMPLE_RADIAL")])
+def test_the_last_adjustment_frees_the_lens_where_it_is_worth_it(dataset, is_worth, lens):
+    """In a process of its own, for pycolmap's sake. The true centre is (120, 90)."""
+    code = f"""
+import pycolmap, numpy as np
+from nerf_plugins.captures import adjustment
+adjustment.OWN_CENTRE, adjustment.OWN_POINTS, adjustment.is_worth = 3, 50, lambda *_: {is_worth}
+model = adjustment.adjusted(pycolmap.Reconstruction({str(dataset / "colmap" / "sparse" / "0")!r}))
+(camera,) = model.cameras.values()
+print(camera.model.name, camera.principal_point_x, camera.principal_point_y, model.compute_mean_reprojection_error())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    name, x, y, error = done.stdout.split()
+    assert name == lens
+    assert (float(x) != 120.0) == is_worth
+    assert abs(float(x) - 120.0) < 12
+    assert abs(float(y) - 90.0) < 12
+    assert float(error) < 0.6
+
+
+@needs_pycolmap
 def test_the_reconstructing_process_ends_with_its_parent(dataset, tmp_path):
     job = Job(**{**vars(Job.read(dataset / "colmap" / "reconstruction_job.json")), "folder": tmp_path})
     job.write(tmp_path / "job.json")

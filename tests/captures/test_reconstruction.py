@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from nerf_plugins.captures import reconstruction
@@ -39,12 +38,6 @@ class Camera:
     params: list[float]
     width: int = 200
     height: int = 100
-    principal_point_x: float = 100.0
-    principal_point_y: float = 50.0
-    bogus: bool = False
-
-    def has_bogus_params(self, *limits: float) -> bool:
-        return self.bogus
 
 
 def test_cameras_become_opencvs():
@@ -54,32 +47,6 @@ def test_cameras_become_opencvs():
     assert reconstruction.intrinsics(simple) == Intrinsics(200, 100, 10.0, 10.0, 5.0, 6.0, 0.1, 0.0, 0.0, 0.0)
     with pytest.raises(InputError, match="camera model FOV"):
         reconstruction.intrinsics(Camera(SimpleNamespace(name="FOV"), []))
-
-
-def test_a_principal_point_that_went_far_is_a_misfit():
-    model = SimpleNamespace(name="OPENCV")
-    assert not reconstruction._is_misfit(Camera(model, [], principal_point_x=119.0))
-    assert reconstruction._is_misfit(Camera(model, [], principal_point_x=121.0))
-    assert reconstruction._is_misfit(Camera(model, [], principal_point_y=39.0))
-    assert reconstruction._is_misfit(Camera(model, [], bogus=True))
-
-
-def test_more_parameters_have_to_fit_better_than_chance():
-    """n ln(cost / freed) against k ln n, with n = 10,000 and k = 6: 55.3."""
-    assert not reconstruction.is_worth(1000.0, 1000.0 * np.exp(-55.0 / 10_000), 10_000, 6)
-    assert reconstruction.is_worth(1000.0, 1000.0 * np.exp(-55.5 / 10_000), 10_000, 6)
-
-
-class Image:
-    def __init__(self, camera_id: int, points: int):
-        self.camera_id, self.num_points3D = camera_id, points
-
-
-def test_only_well_seen_cameras_are_freed():
-    counts = {1: [400] * 10, 2: [400] * 9, 3: [399] * 6 + [2000] * 4}
-    images = [Image(camera, points) for camera, seen in counts.items() for points in seen]
-    model = SimpleNamespace(reg_image_ids=lambda: range(len(images)), image=images.__getitem__)
-    assert reconstruction._well_seen(model) == {1}
 
 
 def test_memory_bounds_the_threads(tmp_path, monkeypatch):
