@@ -38,7 +38,7 @@ class ProcessDataOptions:
     """Longer side, in pixels, of the pictures in which features are looked for; larger
     photos are shrunk for it."""
     features: int = 4096
-    """Features of a photo, at most."""
+    """Features of a photo, about, at most; one of two directions counts once."""
     min_registered: float = 0.3
     """Share of the photos that must get a pose; with fewer no dataset is written."""
     dry_run: bool = False
