@@ -83,7 +83,7 @@ def test_geometry_is_no_more_than_density_depends_on(method: str):
 
 
 def frozen(model: nn.Module) -> set[str]:
-    return {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    return {name for name, parameter in model.named_parameters() if parameter.numel() and not parameter.requires_grad}
 
 
 def test_groups_modules_and_patterns():
