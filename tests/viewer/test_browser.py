@@ -236,7 +236,7 @@ def test_ns_viewer_opens_there_too_and_follows_a_slider(browser, workspace, mode
 
         before, after = once_more(show)
     check(before, fine)
-    model_and_camera[0].viewer_steps.value = FEW_SAMPLES
+    model_and_camera[0].sampler.march.viewer_steps.value = FEW_SAMPLES
     coarse = render(model_and_camera)
     check(after, coarse)
     assert psnr(after, coarse) > psnr(after, fine)

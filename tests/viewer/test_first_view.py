@@ -90,6 +90,7 @@ def check(visitor: SimpleNamespace) -> None:
     assert visitor.camera.fov == pytest.approx(2.0 * math.atan(0.5))
 
 
+@pytest.mark.usefixtures("without_type_checker")  # the client is a stand-in
 def test_whoever_opens_the_viewer_is_moved_there():
     early, late = visitor(), visitor()
     server = Server(early)
