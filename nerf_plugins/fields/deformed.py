@@ -19,7 +19,7 @@ from nerf_plugins.fields.base import (
     join_groups,
 )
 from nerf_plugins.fields.nerf_mlp import NeRFMLPConfig
-from nerf_plugins.fields.warps.base import Warp, WarpConfig
+from nerf_plugins.fields.warps.base import Warp, WarpConfig, check_motion
 from nerf_plugins.fields.warps.displacement import DisplacementConfig
 from nerf_plugins.rays import Needs, Points
 
@@ -43,11 +43,12 @@ class DeformedField(RadianceField):
     parts: ``--freeze warp``.
 
     Raises:
-        InputError: the canonical field needs the cones of pixels, which a warp would bend.
+        InputError: the canonical field needs the cones of pixels, which a warp would bend; or all photos are of one time.
     """
 
     def __init__(self, config: DeformedFieldConfig, dataset: Dataset = NO_DATASET) -> None:
         super().__init__()
+        check_motion(dataset)
         self.config = config
         self.warp: Warp = config.warp.setup(dataset=dataset)
         self.canonical: RadianceField = config.canonical.setup(dataset=dataset)

@@ -88,6 +88,20 @@ class WarpNetwork(nn.Module):
         return outputs[:n].float()
 
 
+def check_motion(dataset: Dataset) -> None:
+    """Checks that the photos are not all of one time.
+
+    Raises:
+        InputError: they are.
+    """
+    times = dataset.times
+    if times is not None and len(times) > 1 and bool((times == times[0]).all()):
+        raise InputError(
+            f"field: all {len(times)} photos have the time {float(times[0]):g}, so nothing is seen to move: "
+            "use a method for scenes that hold still (nerf-hash-custom)"
+        )
+
+
 def first_time(dataset: Dataset) -> float:
     """The time of the first photo; 0 where the dataset gives none."""
     return 0.0 if dataset.times is None or not len(dataset.times) else float(dataset.times.min())
