@@ -62,7 +62,9 @@ def check_times(times: Tensor | None, names: list[str]) -> None:
         return
     for name, time in zip(names, times.reshape(-1).tolist()):
         if not 0.0 <= time <= 1.0:
-            raise InputError(f"the time of {name} is {time:g}, not in [0, 1]: divide the dataset's times by the last one")
+            raise InputError(
+                f"the time of {name} is {time:g}, not in [0, 1]: divide the dataset's times by the last one"
+            )
 
 
 def missing_image(path: Path) -> str:

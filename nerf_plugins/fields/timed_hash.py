@@ -39,9 +39,7 @@ class TimedHash(NeRFHash):
     def __init__(self, config: TimedHashConfig, dataset: Dataset = NO_DATASET) -> None:
         super().__init__(config, dataset)
         self.time = WindowedEncoding(config.time, 1)
-        self.density_layer = LinearLayers(
-            self.encoding.width + self.time.width, config.width, config.density_layers
-        )
+        self.density_layer = LinearLayers(self.encoding.width + self.time.width, config.width, config.density_layers)
 
     def _encoded(self, points: Points, dtype: torch.dtype) -> Tensor:
         assert points.times is not None

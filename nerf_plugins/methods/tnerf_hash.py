@@ -20,9 +20,7 @@ method = make_method(
     NerfModelConfig(
         occupancy=OccupancySamplerConfig(
             # A cell is visited at one random time, and remembers the densest for long.
-            grid=OccupancyGridConfig(
-                resolution=by_device(96, 128), warmup_steps=by_device(256, 512), decay=0.99
-            ),
+            grid=OccupancyGridConfig(resolution=by_device(96, 128), warmup_steps=by_device(256, 512), decay=0.99),
             budget=RayBudgetConfig(
                 samples_per_batch=by_device(1 << 13, 1 << 18), max_rays_per_batch=by_device(1 << 13, 1 << 14)
             ),

@@ -38,9 +38,7 @@ class Screw(Warp):
         return move_by_screw(points.positions, rotation, translation)
 
 
-def move_by_screw(
-    x: Float[Tensor, "n 3"], r: Float[Tensor, "n 3"], v: Float[Tensor, "n 3"]
-) -> Float[Tensor, "n 3"]:
+def move_by_screw(x: Float[Tensor, "n 3"], r: Float[Tensor, "n 3"], v: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
     r"""Points moved by the exponential of screws: :math:`R x + G v`.
 
     With :math:`\theta = |r|` and :math:`[r]` the matrix of the cross product,
