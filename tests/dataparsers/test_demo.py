@@ -232,9 +232,9 @@ def test_the_moving_scene_is_seen_at_each_pictures_time(tmp_path):
     assert not config(tmp_path).setup().includes_time
     outputs = parser.get_dataparser_outputs("train")
     assert sorted(outputs.cameras.times.reshape(-1).tolist()) == pytest.approx([k / 5 for k in range(6)])
-    for path, camera, time in zip(outputs.image_filenames, outputs.cameras, outputs.cameras.times.reshape(-1).tolist()):
+    for path, camera, when in zip(outputs.image_filenames, outputs.cameras, outputs.cameras.times.reshape(-1).tolist()):
         pose = camera.camera_to_worlds.double().numpy()
-        expected = render(moving_scene(time), Camera.centred(pose, camera.fx.item(), 16, 16), demo.SUPERSAMPLE)
+        expected = render(moving_scene(when), Camera.centred(pose, camera.fx.item(), 16, 16), demo.SUPERSAMPLE)
         with Image.open(path) as image:
             assert np.abs(np.asarray(image) / 255.0 - expected).mean() < 4e-3
     val, test = (parser.get_dataparser_outputs(split).cameras.times for split in ("val", "test"))

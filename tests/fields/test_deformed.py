@@ -107,7 +107,7 @@ def test_fields_of_cones_are_refused(monkeypatch):
 
 
 def test_photos_of_one_time_are_refused():
-    with pytest.raises(InputError, match="all 3 photos have the time 0.5"):
+    with pytest.raises(InputError, match=r"all 3 photos have the time 0\.5"):
         deformed(dataset=Dataset(3, torch.full((3,), 0.5)))
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from nerf_plugins.geometry.sampling import sample_scene
 from nerf_plugins.scenes import demo_scene, moved, moving_scene
-from nerf_plugins.scenes.moving import GLIDE, TURN, spread_times
+from nerf_plugins.scenes.moving import ARM, GLIDE, HINGE, TURN, spread_times
 
 TIMES = [0.0, 0.3, 0.77, 1.0]
 
@@ -41,8 +41,6 @@ def test_what_moves_is_rigid_and_what_stays_stays():
 
 
 def test_the_arm_stays_at_its_hinge_and_the_ball_at_the_arm():
-    from nerf_plugins.scenes.moving import ARM, HINGE
-
     for time in TIMES:
         arm, ball = (thing for thing in moving_scene(time).objects if thing.name in ("arm", "ball"))
         assert np.linalg.norm(np.subtract(ball.position, HINGE)) == pytest.approx(ARM)
