@@ -11,7 +11,7 @@ from nerf_plugins.fields.base import NO_DATASET, Dataset
 from nerf_plugins.fields.encodings import WindowedEncoding, WindowedEncodingConfig
 from nerf_plugins.fields.layers import LinearLayers, pad_rows
 from nerf_plugins.fields.nerf_hash import NeRFHash, NeRFHashConfig
-from nerf_plugins.rays import NOTHING, Needs, Points
+from nerf_plugins.rays import Needs, Points
 
 
 @dataclass
@@ -34,7 +34,7 @@ class TimedHash(NeRFHash):
     """
 
     config: TimedHashConfig
-    needs: Needs = NOTHING | {"times"}
+    needs: Needs = frozenset({"times"})
 
     def __init__(self, config: TimedHashConfig, dataset: Dataset = NO_DATASET) -> None:
         super().__init__(config, dataset)
