@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from typing import Any
+
 from nerfstudio.utils.rich_utils import CONSOLE
+from rich.console import Console
+from rich.errors import MissingStyle
+from rich.text import Text
 
 
 def say(line: str) -> None:
@@ -13,3 +20,33 @@ def say(line: str) -> None:
 def warn(line: str) -> None:
     """Prints a line that the user should read, in yellow."""
     CONSOLE.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True, style="yellow")
+
+
+def keep_brackets(console: Console = CONSOLE) -> None:
+    """Lets a console, nerfstudio's own lines too, print a ``[x]`` that names no style: rich drops it from a path. For good, and once."""
+    if getattr(console, "_keeps_brackets", False):
+        return
+    render: Callable[..., Text] = console.render_str
+
+    def escaped(match: re.Match[str]) -> str:
+        return match[0] if _is_style(match[1].strip(), console) else f"\\{match[0]}"
+
+    def render_str(text: str, *, markup: bool | None = None, **options: Any) -> Text:
+        is_plain = markup is False or (markup is None and not console._markup)
+        return render(text if is_plain else _TAG.sub(escaped, text), markup=markup, **options)
+
+    console.render_str = render_str  # type: ignore[method-assign]
+    console._keeps_brackets = True  # type: ignore[attr-defined]
+
+
+_TAG = re.compile(r"(?<!\\)\[/?([a-z#@][^\[\]/]*)\]")
+
+
+def _is_style(name: str, console: Console) -> bool:
+    if name.startswith(("link", "@")):
+        return True
+    try:
+        console.get_style(name)
+    except MissingStyle:
+        return False
+    return True

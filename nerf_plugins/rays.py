@@ -37,7 +37,8 @@ class Rays(NamedTuple):
 
     def positions(self, ray_indices: Tensor, t: Tensor) -> Tensor:
         """Where some rays are at some ``t``; (n, 3)."""
-        return self.origins.index_select(0, ray_indices) + t[:, None] * self.directions.index_select(0, ray_indices)
+        origins, directions = self.origins.index_select(0, ray_indices), self.directions.index_select(0, ray_indices)
+        return torch.addcmul(origins, t[:, None], directions)
 
 
 class Points(NamedTuple):

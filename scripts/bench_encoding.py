@@ -15,13 +15,13 @@ import torch
 import tyro
 from bench_march import median_ms
 from bench_report import device_name
-from nerf_plugins.fields.hash_encoding import HashEncoding, HashEncodingConfig
 from nerfstudio.field_components.encodings import HashEncoding as TorchHashEncoding
 from rich.console import Console
 from torch import Tensor
 
 from nerf_plugins.engine.memory import keep_freed_memory
 from nerf_plugins.errors import InputError
+from nerf_plugins.fields.encodings import HashEncoding, HashEncodingConfig
 from nerf_plugins.files.tables import markdown_table
 
 warnings.filterwarnings("ignore")

@@ -27,7 +27,7 @@ from fake_cuda import Operation, Record, fake_cuda, in_phase, move_to_fake_cuda,
 from nerfstudio.engine.callbacks import TrainingCallbackLocation
 from torch.amp.grad_scaler import GradScaler
 
-from nerf_plugins.dataparsers import DemoDataParserConfig
+from nerf_plugins.dataparsers.demo import DemoDataParserConfig
 from nerf_plugins.engine.presets import resolve_presets
 
 warnings.filterwarnings("ignore")

@@ -193,6 +193,12 @@ def _n_bytes(tensor: Tensor) -> int:
     return min(tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes())
 
 
+def _set_materialize_grads(node: Any, value: bool) -> None:
+    """Of an autograd.Function's context, which is its node; torch lets nobody read it."""
+    node.materialize_grads = value
+    node.takes_none = not value
+
+
 _nodes: list[str] = []
 """Of the backward pass that is being taken."""
 
@@ -276,10 +282,13 @@ def _call(node: Any, collected: dict[int, Tensor]) -> tuple[Tensor | None, ...]:
         return ()
     if all(grad is None for grad in grads):
         return (None,) * len(node.next_functions)
-    # An autograd.Function gets zeros for what has no gradient.
+    # An autograd.Function gets zeros for what has no gradient, unless it takes None.
     if isinstance(node, torch.autograd.function.BackwardCFunction):
+        takes_none = getattr(node, "takes_none", False)
         filled = [
-            torch.zeros(metadata.shape, dtype=metadata.dtype, device=metadata.device) if grad is None else grad
+            torch.zeros(metadata.shape, dtype=metadata.dtype, device=metadata.device)
+            if grad is None and not takes_none
+            else grad
             for grad, metadata in zip(grads, node._input_metadata)  # type: ignore[attr-defined]
         ]
         result = node.apply(*filled)
@@ -351,6 +360,7 @@ def fake_cuda(record: Record, number: float) -> Iterator[None]:
         (torch.cuda, "get_device_capability", lambda *_: (9, 0)),
         (torch.cuda.amp.common, "amp_definitely_not_available", lambda: False),
         (Tensor, "backward", lambda self: backward(self)),
+        (torch.autograd.function.FunctionCtx, "set_materialize_grads", _set_materialize_grads),
         # Optimisers take their passes over all parameters for plain tensors only.
         (optimizers, "_foreach_supported_types", [*optimizers._foreach_supported_types, FakeTensor]),
     ]

@@ -18,6 +18,6 @@ check ruff format --check .
 check pyright
 [ ${#failed[@]} -eq 0 ] || printf '\n[test] failed: %s\n' "${failed[@]}" >&2
 
-# Last, so that its summary is the end of the output.
-check pytest "$@"
+# Last, so that its summary, with what was skipped and why, is the end of the output.
+check pytest -rs "$@"
 [ ${#failed[@]} -eq 0 ]

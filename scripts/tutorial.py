@@ -22,12 +22,12 @@ import tyro
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from nerf_plugins.fields.hash_encoding import HashEncodingConfig
 from PIL import Image
 from torch import Tensor
 
 from nerf_plugins.engine.memory import keep_freed_memory
 from nerf_plugins.errors import InputError
+from nerf_plugins.fields.encodings import HashEncodingConfig
 from nerf_plugins.fields.nerf_hash import NeRFHash, NeRFHashConfig
 from nerf_plugins.image_fitting.command import growing_steps
 from nerf_plugins.image_fitting.field import picture_hash, picture_mlp
@@ -36,8 +36,9 @@ from nerf_plugins.image_fitting.options import PictureHashOptions, PictureMLPOpt
 from nerf_plugins.image_fitting.pictures import demo_picture
 from nerf_plugins.models.metrics import psnr
 from nerf_plugins.ops import Composited, PackedSamples, blend_background, composite, march_grid, sample_pdf
-from nerf_plugins.samplers.hierarchical import pack_edges
+from nerf_plugins.rays import Points
 from nerf_plugins.samplers.occupancy_grid import OccupancyGrid, OccupancyGridConfig
+from nerf_plugins.samplers.spacing import pack_edges
 from nerf_plugins.scenes import Camera, camera_rays, demo_scene, depth, render
 from nerf_plugins.scenes.cameras import dome, look_at
 
@@ -215,9 +216,10 @@ def where_the_weights_are(coarse: PackedSamples, weights: Tensor, n: int) -> Ten
     return sample_pdf(coarse.t_starts, coarse.t_ends, weights, coarse.packed_info, u.clamp(max=1 - 2**-24))
 
 
-def solid_scene(positions: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+def solid_scene(points: Points) -> tuple[Tensor, Tensor]:
     """The demo scene as a field: densities 40 inside and 0 outside with a soft step between, and the surface's colours."""
-    scene, p, d = demo_scene(), positions.double().numpy(), directions.double().numpy()
+    assert points.directions is not None
+    scene, p, d = demo_scene(), points.positions.double().numpy(), points.per_point(points.directions).double().numpy()
     sdf, normals = scene.sdf(p), scene.normals(p)
     sigmas = 40.0 * torch.sigmoid(-torch.tensor(sdf) / 0.004)
     on_surface = p - sdf[:, None] * normals
@@ -294,7 +296,7 @@ def render_samples(radiance: Callable, origins: Tensor, directions: Tensor, samp
     """Asks a field at the middle of each interval, and adds up along each ray."""
     ray = samples.ray_indices.long()
     positions = origins[ray] + middles(samples)[:, None] * directions[ray]
-    sigmas, rgbs = radiance(positions, directions[ray])
+    sigmas, rgbs = radiance(Points(positions, ray, directions))
     return composite(sigmas, rgbs, samples.t_starts, samples.t_ends, samples.packed_info)
 
 
@@ -347,7 +349,7 @@ def draw_ray(ax: Axes, origin: Tensor, direction: Tensor) -> None:
     step_size = 0.02
     samples = march(origin, direction, torch.ones(1, 1, 1, 1, dtype=torch.bool), step_size)
     t = middles(samples)
-    sigmas, rgbs = solid_scene(origin + t[:, None] * direction, direction.expand(len(t), 3))
+    sigmas, rgbs = solid_scene(Points(origin + t[:, None] * direction, directions=direction.expand(len(t), 3)))
     seen = composite(sigmas, rgbs, samples.t_starts, samples.t_ends, samples.packed_info)
     transmittance = torch.exp(-(sigmas * step_size).cumsum(0) + sigmas * step_size)
     ax.fill_between(t, sigmas / 40.0, step="mid", color="#dddddd", label="density $\\sigma$ / 40")
@@ -394,7 +396,7 @@ def train(nerf: Nerf, rays: tuple[Tensor, Tensor], colors: Tensor, steps: int, w
     origins, directions = rays
     optimizer = torch.optim.Adam(nerf.radiance.parameters(), lr=1e-2, eps=1e-15, fused=True)
     for step in range(steps):
-        nerf.grid.update(step, nerf.radiance.density, nerf.step_size)
+        nerf.grid.update(step, lambda positions: nerf.radiance.density(Points(positions)), nerf.step_size)
         chosen = torch.randint(len(colors), (1024,))
         seen, samples = nerf.see(origins[chosen], directions[chosen])
         # The same random colour behind render and truth: only empty space can match every one of them.

@@ -36,13 +36,20 @@ def check_dataparser_outputs(outputs: DataparserOutputs, split: str, opens_image
     """
     names = outputs.image_filenames
     if not names:
-        raise InputError(f"no images in the {split} split: check the dataset's split files")
+        raise InputError(
+            f"no images in the {split} split: check the dataset's split files, or how its dataparser splits (--help)"
+        )
     if split == "train" and len(names) == 1:
         raise InputError(f"only one training image ({names[0]}): a radiance field needs at least two views")
     for name in names:
         if opens_images and not name.is_file():
             raise InputError(f"image {name} of the {split} split does not exist: {missing_image(name)}")
     check_intrinsics(outputs.cameras, [str(name) for name in names])
+    if not bool(outputs.cameras.camera_to_worlds.isfinite().flatten(1).all(1).any()):
+        raise InputError(
+            f"the dataparser has made the poses of all {len(names)} images of the {split} split not finite: its way to orient, centre or "
+            "scale does not suit these cameras; with nerfstudio-data give --orientation-method none --center-method none"
+        )
     check_poses(outputs.cameras.camera_to_worlds, [str(name) for name in names])
     check_times(outputs.cameras.times, [str(name) for name in names])
     if split == "train" and not bool(looks_at_box(outputs.cameras, outputs.scene_box.aabb).any()):
@@ -71,12 +78,16 @@ def missing_image(path: Path) -> str:
     """What to do about an image that is not there."""
     if "\\" in str(path):
         return "write / in file_path instead of \\"
+    if path.is_dir():
+        return "it is a folder"
     folder = path.parent
     if not folder.is_dir():
         return f"there is no folder {folder}"
+    if path.suffix == Path(path.stem).suffix and path.with_suffix("").is_file():  # Blender's parser adds .png
+        return f"{path.stem} is there: write file_path without its ending"
     alike = sorted(other.name for other in folder.iterdir() if _plain_stem(other.name) == _plain_stem(path.name))
     if alike:
-        return f"but {alike[0]} does: write its name so, with its ending"
+        return f"{alike[0]} is there: correct file_path, or rename or convert the file"
     return "check the frames that the dataset lists"
 
 

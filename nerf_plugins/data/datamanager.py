@@ -17,7 +17,7 @@ from nerfstudio.data.datamanagers.base_datamanager import (
 from nerfstudio.data.pixel_samplers import PixelSamplerConfig
 from torch import Tensor
 
-from nerf_plugins.console import say, warn
+from nerf_plugins.console import keep_brackets, say, warn
 from nerf_plugins.data.checks import camera_remarks, check_dataparser_outputs, is_inside_box
 from nerf_plugins.data.dataset import CheckedDataset
 from nerf_plugins.data.layouts import explain_failure
@@ -60,6 +60,7 @@ class NerfDataManager(VanillaDataManager[CheckedDataset]):
     config: NerfDataManagerConfig
 
     def __init__(self, config: NerfDataManagerConfig, *args: Any, **kwargs: Any) -> None:
+        keep_brackets()
         try:
             if config.data is not None:
                 config.dataparser.data = Path(config.data)

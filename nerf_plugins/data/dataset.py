@@ -216,10 +216,11 @@ def _share_remark(dataset: CheckedDataset) -> str | None:
     mean = 1.0 - sum(shares.values()) / len(shares)
     line = f"{100 * mean:.3g} % of the pixels are {left_out} ({what} of {len(shares)} images)"
     low = min(shares, key=lambda i: shares[i])
+    advice = ": is what is used white?" if has_masks else ""
     if shares[low] < _ODD_SHARE:
-        return f"!{line}; of {dataset.image_filenames[low].name} only {100 * shares[low]:.2g} % is left: is what is used white?"
+        return f"!{line}; of {dataset.image_filenames[low].name} only {100 * shares[low]:.2g} % is left{advice}"
     if mean < _ODD_SHARE:
-        return f"!{line}: they leave out almost nothing; is what is used white?"
+        return f"!{line}; almost nothing{advice}"
     return f"{line}."
 
 

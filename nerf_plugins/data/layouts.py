@@ -28,12 +28,16 @@ _NERFSTUDIO = {
     "instant-ngp-data": ("transforms.json",),
 }
 
+_OF_THE_LAYOUT = (FileNotFoundError, AssertionError, AttributeError)
+"""What nerfstudio's dataparsers raise if names are without endings or a camera is described in another way; all else is an option's or
+value's fault, which another dataparser might overlook."""
+
 
 def layouts() -> dict[str, tuple[str, ...]]:
     """Dataparsers, and the files of which one tells their layout: some of nerfstudio's, and all whose target class, of this package or
     another one, lists them as ``layout_files``."""
     marks = {name: getattr(config._target, "layout_files", ()) for name, config in all_dataparsers.items()}
-    return _NERFSTUDIO | {name: files for name, files in marks.items() if files}
+    return dict(sorted((_NERFSTUDIO | {name: files for name, files in marks.items() if files}).items()))
 
 
 class Fit(NamedTuple):
@@ -66,9 +70,11 @@ def explain_failure(config: DataParserConfig, error: Exception, has_parsed: bool
         return InputError(f"--data {data} does not exist: give the folder of a dataset")
     if isinstance(error, InputError):
         return None if has_parsed else _other_layout(config, name, error)
+    if isinstance(error, (ImportError, MemoryError)):
+        return None
     known = _broken_image(config)
     if known is None and isinstance(error, UnidentifiedImageError):  # names the file
-        known = InputError(f"{error}: replace it or remove its frame")
+        known = InputError(f"{error}: replace it or leave it out")
     if known is None and not has_parsed:
         known = _other_layout(config, name, error) or _missing_image(config)
         known = known or InputError(f"--data {data}: {name} cannot read it ({_line(error)})")
@@ -124,8 +130,8 @@ def _other_layout(config: DataParserConfig, name: str, error: Exception) -> Inpu
     if own is None and isinstance(error, InputError):
         return None  # ours that reads no layout, demo-data, says itself what is wrong
     has_own = own is not None and any((data / mark).is_file() for mark in own)
-    if has_own and isinstance(error, InputError):
-        return None  # says what to mend in data of its own layout
+    if has_own and not isinstance(error, _OF_THE_LAYOUT):
+        return None  # to be mended in data of its own layout
     fits = fitting_dataparsers(data, but=name)
     able = [fit for fit in fits if fit.problem is None]
     if able:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Int, Shaped
 from nerfstudio.cameras.cameras import Cameras, CameraType
 from nerfstudio.cameras.rays import RayBundle
 from nerfstudio.model_components.ray_generators import RayGenerator
 from torch import Tensor
+
+from nerf_plugins.ops import pinhole_rays
 
 
 def make_ray_generator(cameras: Cameras) -> RayGenerator:
@@ -71,26 +73,12 @@ class PinholeRayGenerator(RayGenerator):
             some; ``metadata["directions_norm"]`` (n_rays, 1): the length of d.
         """
         ray_indices = upload(ray_indices, self.table.device)
-        a, b, c, origins = self.table.index_select(0, ray_indices[:, 0]).unbind(1)
-        y, x = (ray_indices[:, 1:] + 0.5).split(1, dim=-1)
-        rays = torch.addcmul(torch.addcmul(c, x, a), y, b)
-        directions, norms = _normalize(rays)
-        across, down = _distance(directions, rays + a), _distance(directions, rays + b)
+        rays = pinhole_rays(ray_indices, self.table)
         return RayBundle(
-            origins=origins,
-            directions=directions,
-            pixel_area=across * down,
+            origins=rays.origins,
+            directions=rays.directions,
+            pixel_area=rays.areas[:, None],
             camera_indices=ray_indices[:, :1],
             times=None if self.times is None else self.times.index_select(0, ray_indices[:, 0]),
-            metadata={"directions_norm": norms},
+            metadata={"directions_norm": rays.norms[:, None]},
         )
-
-
-def _normalize(vectors: Float[Tensor, "n 3"]) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n 1"]]:
-    norms = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
-    return vectors / norms, norms
-
-
-def _distance(directions: Float[Tensor, "n 3"], neighbours: Float[Tensor, "n 3"]) -> Float[Tensor, "n 1"]:
-    """Between unit vectors and the directions of others."""
-    return torch.linalg.vector_norm(directions - _normalize(neighbours)[0], dim=-1, keepdim=True)

@@ -13,10 +13,8 @@ from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataparserOu
 
 from nerf_plugins.data.frames import join_frames, select_frames
 from nerf_plugins.data.names import find_images
-from nerf_plugins.data.splits import held_out_images
+from nerf_plugins.data.splits import held_out_images, lacks_test_images
 from nerf_plugins.errors import InputError
-
-SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)  # so that it can be a default, and runs without one in their config.yml still load
@@ -134,7 +132,8 @@ def read_split_file(path: Path) -> SplitLists:
 def _listed(
     path: Path, split: str, entries: Sequence[str | int], dataparser: DataParser, train: DataparserOutputs
 ) -> DataparserOutputs:
-    others = [dataparser.get_dataparser_outputs(split=other) for other in SPLITS if other != "train"]
+    splits = ("val",) if lacks_test_images(dataparser) else ("val", "test")
+    others = [outputs for outputs in map(dataparser.get_dataparser_outputs, splits) if outputs.image_filenames]
     everything = join_frames([train, *others])
     found = find_images(entries, everything.image_filenames, f'split file {path}, "{split}"')
     return select_frames(everything, found)

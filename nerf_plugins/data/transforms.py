@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from nerfstudio.cameras.cameras import CAMERA_MODEL_TO_TYPE
 from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig
 from nerfstudio.data.dataparsers.blender_dataparser import BlenderDataParserConfig
 from nerfstudio.data.dataparsers.dnerf_dataparser import DNeRFDataParserConfig
@@ -23,6 +24,7 @@ from nerf_plugins.data.checks import check_poses, check_spread
 from nerf_plugins.errors import InputError
 
 SPLITS = ("train", "val", "test")
+_N_DISTORTION = 6
 _POSITIVE = ("fl_x", "fl_y", "w", "h")
 _FINITE = ("cx", "cy", "k1", "k2", "k3", "k4", "p1", "p2")
 
@@ -65,6 +67,7 @@ def check_files(config: DataParserConfig) -> None:
             _check_masks(file)
         if isinstance(config, NerfstudioDataParserConfig):
             check_lists(file)
+            _check_camera_model(file)
     poses = [np.asarray(frame["transform_matrix"], np.float64)[:3] for file in files for frame in file.frames]
     if poses:
         check_spread(torch.from_numpy(np.stack(poses)), str(files[0].path))
@@ -179,6 +182,11 @@ def _matrix(file: TransformsFile, frame: dict[str, Any], name: str, needs_square
 
 
 def _check_camera(values: dict[str, Any], where: str) -> None:
+    distortion = values.get("distortion_params")
+    if distortion is not None and not (isinstance(distortion, list) and len(distortion) == _N_DISTORTION):
+        raise InputError(
+            f"{where}: distortion_params is {distortion!r}: it must be {_N_DISTORTION} numbers, k1 k2 k3 k4 p1 p2"
+        )
     for key in (*_POSITIVE, *_FINITE, "camera_angle_x"):
         if key not in values:
             continue
@@ -195,9 +203,19 @@ def _check_camera(values: dict[str, Any], where: str) -> None:
             raise InputError(f"{where}: camera_angle_x is {number:g}: it must be in radians, between 0 and 3.14")
 
 
+def _check_camera_model(file: TransformsFile) -> None:
+    model = file.meta.get("camera_model", "OPENCV")
+    if model not in CAMERA_MODEL_TO_TYPE:
+        known = ", ".join(CAMERA_MODEL_TO_TYPE)
+        raise InputError(f"{file.path}: camera_model {model!r} is unknown: it must be one of {known}")
+
+
 def _check_masks(file: TransformsFile) -> None:
     """A mask for each frame or for none; instant-ngp's dataparser would give masks to the wrong images."""
     without = [name for name, frame in zip(file.names, file.frames) if not frame.get("mask_path")]
+    for name, frame in zip(file.names, file.frames):
+        if "mask_path" in frame and not isinstance(frame["mask_path"], str):
+            raise InputError(f"{file.path}: {name} has the mask_path {frame['mask_path']!r}: it must be a file's name")
     n_with = len(file.names) - len(without)
     if without and n_with:
         raise InputError(

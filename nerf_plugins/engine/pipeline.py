@@ -24,6 +24,7 @@ from nerf_plugins.engine.model_state import FORMAT, PREFIX, check_model_state, s
 from nerf_plugins.engine.one_line_errors import one_line_errors
 from nerf_plugins.errors import InputError
 from nerf_plugins.fields.growing import take_shapes
+from nerf_plugins.viewer.first_view import FirstView
 
 
 @dataclass
@@ -73,6 +74,7 @@ class NerfPipeline(VanillaPipeline):
             if config.crop_box is not None:
                 crop = make_crop_box(config.crop_box, self.datamanager.train_dataparser_outputs)
                 self.model.collider = crop.to(device)  # type: ignore[assignment]
+        self.first_view = FirstView.of_dataset(self.datamanager.train_dataset)
 
     @staticmethod
     def _check_data_path(config: NerfPipelineConfig) -> None:

@@ -19,6 +19,7 @@ from nerfstudio.engine.trainer import Trainer, TrainerConfig
 from nerfstudio.utils.decorators import check_main_thread
 from nerfstudio.utils.rich_utils import CONSOLE
 
+from nerf_plugins.console import keep_brackets
 from nerf_plugins.data.subset import read_split_file
 from nerf_plugins.engine.finetuning import load_optimizer
 from nerf_plugins.engine.freezing import freeze
@@ -74,13 +75,16 @@ class PluginTrainerConfig(TrainerConfig):
         return super().setup(**kwargs)
 
     def print_to_terminal(self) -> None:
-        """The first that ns-train does with a configuration: from here on its presets are those of the run's device."""
+        """The first that ns-train does with a configuration: from here on its presets are those of the run's device, and file names in
+        messages are no markup."""
         resolve_presets(self, self.machine.device_type)
+        keep_brackets()
         super().print_to_terminal()
 
     def save_config(self) -> None:
         """Saves the configuration as nerfstudio does, and with it a copy of the split file: the run's choice stays what it is."""
         resolve_presets(self, self.machine.device_type)
+        keep_brackets()
         with one_line_errors():
             self._keep_split_file()
         self._name_checkpoint()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 MAX_OUTSIDE = {"most": 0.5, "any": 0.0}
 """The share of views that may have a point outside their masks."""
+BYTES_A_VERTEX = 700
+"""At the peak, while blocks are joined and vertices are coloured."""
+_CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def run(options: MeshOptions) -> int:
@@ -46,6 +50,7 @@ def export_mesh(options: MeshOptions) -> list[Path]:
     """
     if options.resolution < 1:
         raise InputError(f"resolution {options.resolution}: give 1 cell or more")
+    check_memory(options.resolution)
     if options.mask_margin < 0:
         raise InputError(f"mask_margin {options.mask_margin}: give 0 pixels or more")
     if not options.formats:
@@ -60,6 +65,33 @@ def export_mesh(options: MeshOptions) -> list[Path]:
     for path in paths:
         write_mesh(mesh, path)
     return paths
+
+
+def check_memory(resolution: int) -> None:
+    """Refuses a resolution whose mesh cannot be held: a surface that goes once across the scene box has a vertex for each cell of a side.
+
+    Raises:
+        InputError: names the finest that this machine's memory could hold.
+    """
+    memory = machine_memory()
+    if memory is not None and resolution**2 * BYTES_A_VERTEX > memory:
+        raise InputError(
+            f"resolution {resolution}: a surface across the box needs about {resolution**2 * BYTES_A_VERTEX / 2**30:.0f} GiB of memory, "
+            f"and this machine has {memory / 2**30:.0f}: give {int((memory / BYTES_A_VERTEX) ** 0.5)} cells at most"
+        )
+
+
+def machine_memory() -> int | None:
+    """Bytes that processes may use here, by the machine or by the container's limit (cgroup v2); None where nobody says."""
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
+    try:
+        limit = _CONTAINER_LIMIT.read_text(encoding="ascii").strip()
+    except OSError:
+        return memory
+    return min(memory, int(limit)) if limit.isdigit() else memory  # "max": no limit
 
 
 def mesh_of(model: Any, datamanager: Any, options: MeshOptions) -> Trimesh:

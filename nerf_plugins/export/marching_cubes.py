@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from nerf_plugins.calls import call_size, in_calls
 from nerf_plugins.errors import InputError
 from nerf_plugins.export.implicit import ImplicitSurface
 
@@ -34,7 +35,6 @@ BLOCK = 128
 """Cells along the side of a block: 2 million values at a time."""
 BISECTIONS = 5
 """Evaluations by which a crossing is narrowed down, to 1/32 of an edge, before the last linear interpolation."""
-_POSITIONS_A_CALL = 1 << 18
 
 
 class Triangles(NamedTuple):
@@ -103,14 +103,7 @@ class _Grid:
     def values(self, corner: tuple[int, int, int], block: int) -> npt.NDArray[np.float32]:
         """`g` at the points of a block, of both its faces along each axis."""
         axes = [axis[i : i + block + 1] for axis, i in zip(self.axes, corner)]
-        # A slice along the first axis after the other: no more than a block's values are ever held.
-        plane = torch.cartesian_prod(axes[1], axes[2])
-        rows = max(1, _POSITIONS_A_CALL // len(plane))
-        parts = []
-        for x in axes[0].split(rows):
-            positions = torch.cat([x.repeat_interleave(len(plane))[:, None], plane.repeat(len(x), 1)], dim=1)
-            parts.append(self.g(positions))
-        values = torch.cat(parts).reshape([len(axis) for axis in axes]).cpu().numpy()
+        values = self.g(torch.cartesian_prod(*axes)).reshape([len(axis) for axis in axes]).cpu().numpy()
         bad = int(values.size - np.isfinite(values).sum())
         if bad:
             raise InputError(
@@ -120,15 +113,15 @@ class _Grid:
 
     def g(self, positions: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
         """The function less its level, float32."""
-        return self.surface.value(positions).float() - self.surface.level
+        size = call_size(positions.device)
+        return in_calls(self.surface.value, positions, size=size).float() - self.surface.level
 
     def g_at(self, points: Array) -> Array:
         """`g` `(n,)` at positions given in cells `(n, 3)`."""
         positions = torch.from_numpy((self.low + points * self.cell_size).astype(np.float32)).to(
             self.surface.aabb.device
         )
-        parts = [self.g(part).cpu().numpy() for part in positions.split(_POSITIONS_A_CALL)]
-        return np.concatenate(parts) if parts else np.zeros(0)
+        return self.g(positions).cpu().numpy()
 
 
 class _Crossings(NamedTuple):

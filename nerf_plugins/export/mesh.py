@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from nerf_plugins.calls import call_size, in_calls
 from nerf_plugins.data.crop import CropBox
 from nerf_plugins.errors import InputError
 from nerf_plugins.export.implicit import ImplicitSurface
@@ -22,8 +23,6 @@ from nerf_plugins.files.writing import new_file
 
 if TYPE_CHECKING:
     from trimesh import Trimesh
-
-_VERTICES_A_CALL = 1 << 16
 
 
 def model_mesh(model: Any, resolution: int, closed: bool = False, track: Track = iter) -> Trimesh:
@@ -126,8 +125,7 @@ def color_vertices(mesh: Trimesh, surface: ImplicitSurface) -> None:
     device = surface.aabb.device
     positions = torch.from_numpy(np.asarray(mesh.vertices, dtype=np.float32)).to(device)
     directions = -torch.from_numpy(np.asarray(mesh.vertex_normals, dtype=np.float32)).to(device)
-    parts = zip(positions.split(_VERTICES_A_CALL), directions.split(_VERTICES_A_CALL))
-    colors = torch.cat([surface.color(p, d).float().clamp(0.0, 1.0).cpu() for p, d in parts])
+    colors = in_calls(surface.color, positions, directions, size=call_size(device)).float().clamp(0.0, 1.0).cpu()
     opaque = torch.cat([colors, torch.ones_like(colors[:, :1])], dim=1)
     mesh.visual.vertex_colors = (255.0 * opaque).round().to(torch.uint8).numpy()  # type: ignore[union-attr]
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
+
+from nerf_plugins.rays import Points
 
 
 class ImageCodes(nn.Module):
@@ -20,8 +22,8 @@ class ImageCodes(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(deviation * torch.randn(n_images, width))
 
-    def forward(self, camera_indices: Int[Tensor, "n"] | None, n: int) -> Float[Tensor, "n width"]:
-        """Their codes; where there is no photo (pictures, the occupancy grid, meshes) ``n`` times the mean code."""
-        if camera_indices is None:
-            return self.weight.mean(0).expand(n, -1)
-        return self.weight.index_select(0, camera_indices)
+    def forward(self, points: Points) -> Float[Tensor, "n width"]:
+        """The code of each point's photo; where there is none (pictures, the occupancy grid, meshes) the mean code."""
+        if points.camera_indices is None:
+            return self.weight.mean(0).expand(len(points.positions), -1)
+        return points.per_point(self.weight.index_select(0, points.camera_indices))

@@ -15,7 +15,8 @@ Resize = Callable[[Tensor], Tensor]
 class Growing(nn.Module, ABC):
     """A module whose parameters may change their shape; its other state follows from their shapes.
 
-    Such a parameter stays the same object, so optimisers keep it. A checkpoint of any of its shapes can be loaded.
+    Such a parameter is replaced by one of the new shape, in its module and in the optimisers. A checkpoint of any of its shapes can be
+    loaded.
     """
 
     @property
@@ -53,29 +54,44 @@ def take_shapes(model: nn.Module, state: Mapping[str, Tensor]) -> None:
             parameter.data = parameter.data.new_empty(state[key].shape)
 
 
-def grow(model: nn.Module, progress: float, optimizers: Iterable[Optimizer]) -> list[str]:
+def grow(
+    model: nn.Module, progress: float, optimizers: Iterable[Optimizer], lists: Iterable[list[Parameter]] = ()
+) -> list[str]:
     """Lets all modules grow that are due, and the optimisers' moments with them.
+
+    Args:
+        model: the model.
+        progress: how far training is, in [0, 1].
+        optimizers: of its parameters.
+        lists: others that hold them, as nerfstudio does to clip gradients.
 
     Returns:
         One line for each parameter that has another shape now.
     """
-    optimizers, lines = list(optimizers), []
+    optimizers, lists, lines = list(optimizers), list(lists), []
     for module in model.modules():
         if not isinstance(module, Growing):
             continue
         for name, resize in module.grow(progress).items():
-            parameter = module.get_parameter(name)
-            before = parameter.shape
-            _resize(parameter, resize, optimizers)
-            lines.append(f"{name}: {tuple(before)} -> {tuple(parameter.shape)}")
+            old = module.get_parameter(name)
+            # A new object: autograd remembers the shape of the old one for as long as anything of the last step is alive.
+            new = Parameter(resize(old.data).contiguous(), requires_grad=old.requires_grad)
+            owner, _, last = name.rpartition(".")
+            setattr(module.get_submodule(owner), last, new)
+            for optimizer in optimizers:
+                _replace_in(optimizer, old, new, resize)
+            for parameters in lists:
+                parameters[:] = [new if parameter is old else parameter for parameter in parameters]
+            lines.append(f"{name}: {tuple(old.shape)} -> {tuple(new.shape)}")
     return lines
 
 
-def _resize(parameter: Parameter, resize: Resize, optimizers: list[Optimizer]) -> None:
-    before = parameter.shape
-    parameter.data = resize(parameter.data).contiguous()
-    parameter.grad = None
-    for optimizer in optimizers:
-        for key, value in optimizer.state.get(parameter, {}).items():
-            if isinstance(value, Tensor) and value.shape == before:
-                optimizer.state[parameter][key] = resize(value).contiguous()
+def _replace_in(optimizer: Optimizer, old: Parameter, new: Parameter, resize: Resize) -> None:
+    for group in optimizer.param_groups:
+        group["params"] = [new if parameter is old else parameter for parameter in group["params"]]
+    state = optimizer.state.pop(old, None)
+    if state is not None:
+        is_moment = {key: isinstance(value, Tensor) and value.shape == old.shape for key, value in state.items()}
+        optimizer.state[new] = {
+            key: resize(value).contiguous() if is_moment[key] else value for key, value in state.items()
+        }

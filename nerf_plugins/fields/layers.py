@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,19 +21,66 @@ _ROWS_MULTIPLE = 1024
 def linear(x: Float[Tensor, "n width"], *layers: nn.Linear) -> tuple[Float[Tensor, "n _"], ...]:
     """Linear layers of one input as one product, in x's precision; x may carry zero columns at its end (see :func:`pad_columns`)."""
     widths = [layer.out_features for layer in layers]
-    product = padded_product(
-        x, torch.cat([layer.weight for layer in layers]), torch.cat([layer.bias for layer in layers])
-    )
+    product = padded_product(x, [layer.weight for layer in layers], [layer.bias for layer in layers])
     return product.split([*widths, product.shape[-1] - sum(widths)], dim=-1)[: len(layers)]
 
 
 def padded_product(
-    x: Float[Tensor, "n width"], weight: Float[Tensor, "width_out width_in"], bias: Float[Tensor, "width_out"]
+    x: Float[Tensor, "n width"], weights: Sequence[Float[Tensor, "_ width_in"]], biases: Sequence[Float[Tensor, "_"]]
 ) -> Float[Tensor, "n padded_width_out"]:
-    """``x @ weight.T + bias`` in x's precision, with zero columns up to the padded width; x may carry zero columns at its end."""
+    """``x @ weight.T + bias`` in x's precision, of layers side by side, with zero columns up to the padded width; x may carry zero columns
+    at its end. Differentiable once; the gradients of weights and biases are in their own precision.
+    """
+    if x.is_cuda:
+        return _PaddedProduct.apply(x, *weights, *biases)  # type: ignore[return-value]
+    # On the CPU a launch is nothing, and autograd's own backward pass was the faster one.
+    weight, bias = (parts[0] if len(parts) == 1 else torch.cat(list(parts)) for parts in (weights, biases))
     extra = padded(len(weight)) - len(weight)
     weight = F.pad(weight, (0, x.shape[-1] - weight.shape[1], 0, extra))
     return F.linear(x, weight.to(x.dtype), F.pad(bias, (0, extra)).to(x.dtype))
+
+
+class _PaddedProduct(torch.autograd.Function):
+    """Of what autograd would make of concatenating, padding and casting the weights, only what is not free: on a GPU each would be a launch
+    or two, in both directions.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, *parameters: Tensor) -> Tensor:  # type: ignore[override]
+        n_layers = len(parameters) // 2
+        weights, biases = parameters[:n_layers], parameters[n_layers:]
+        width_out = padded(sum(len(weight) for weight in weights))
+        weight = _side_by_side(weights, (width_out, x.shape[1]), x.dtype)
+        ctx.save_for_backward(x, weight)
+        ctx.shapes = [weight.shape for weight in weights]
+        ctx.dtypes = [parameter.dtype for parameter in parameters]
+        return F.linear(x, weight, _side_by_side(biases, (width_out,), x.dtype))
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        x, weight = ctx.saved_tensors
+        wants, shapes = ctx.needs_input_grad, ctx.shapes
+        grad_x = grad @ weight if wants[0] else None
+        if not any(wants[1:]):
+            return (grad_x, *[None] * (2 * len(shapes)))
+        sizes = [shape[0] for shape in shapes] + [len(weight) - sum(shape[0] for shape in shapes)]
+        of_weights = (grad.t() @ x).to(ctx.dtypes[0]).split(sizes)
+        of_biases = grad.sum(0, dtype=ctx.dtypes[-1]).split(sizes)
+        cut = [of_weight[:, : shape[1]] for of_weight, shape in zip(of_weights, shapes)]
+        return grad_x, *cut, *of_biases[: len(shapes)]
+
+
+def _side_by_side(parts: Sequence[Tensor], shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """The parts one after the other, in that dtype, in the corner of zeros of a shape."""
+    if len(parts) == 1 and parts[0].shape == shape:
+        return parts[0].to(dtype)
+    joined, start = parts[0].new_zeros(shape, dtype=dtype), 0
+    for part in parts:
+        corner = joined[start : start + len(part)]
+        (corner if part.ndim == 1 else corner[:, : part.shape[1]]).copy_(part)
+        start += len(part)
+    return joined
 
 
 def padded(width: int) -> int:
@@ -41,12 +90,19 @@ def padded(width: int) -> int:
 
 def pad_columns(x: Float[Tensor, "n width"]) -> Float[Tensor, "n padded_width"]:
     """Zero columns up to the :func:`padded` width."""
-    return F.pad(x, (0, padded(x.shape[-1]) - x.shape[-1]))
+    extra = padded(x.shape[-1]) - x.shape[-1]
+    return F.pad(x, (0, extra)) if extra else x
 
 
 def pad_rows(x: Float[Tensor, "n width"]) -> Float[Tensor, "padded_n width"]:
     """On the CPU, zero rows up to a multiple of a block: oneDNN compiles a product anew for every number of rows it has not seen."""
-    return x if x.is_cuda else F.pad(x, (0, 0, 0, -len(x) % _ROWS_MULTIPLE))
+    extra = -len(x) % _ROWS_MULTIPLE
+    return x if x.is_cuda or extra == 0 else F.pad(x, (0, 0, 0, extra))
+
+
+def first_rows(x: Float[Tensor, "padded_n *rest"], n: int) -> Float[Tensor, "n *rest"]:
+    """The rows before those of :func:`pad_rows`; a slice of all rows would be copied in the backward pass."""
+    return x if len(x) == n else x[:n]
 
 
 def make_layers(width_in: int, width: int, n_layers: int, implementation: str) -> nn.Module:
@@ -68,7 +124,7 @@ class LinearLayers(nn.Module):
         """(n, width_in or more) -> (n, width)."""
         for layer in self.layers:
             assert isinstance(layer, nn.Linear)
-            x = F.relu_(padded_product(x, layer.weight, layer.bias))[:, : layer.out_features]
+            x = F.relu_(padded_product(x, [layer.weight], [layer.bias]))[:, : layer.out_features]
         return x
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from nerfstudio.field_components.activations import trunc_exp
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from nerf_plugins.fields.encodings import (
     SphericalHarmonics,
     SphericalHarmonicsConfig,
 )
-from nerf_plugins.fields.layers import LinearLayers, linear, pad_columns, pad_rows
+from nerf_plugins.fields.layers import LinearLayers, first_rows, linear, pad_columns, pad_rows, padded
 from nerf_plugins.fields.precision import Precision, resolve_precision
 from nerf_plugins.rays import Points
 
@@ -76,17 +77,22 @@ class NeRFHash(RadianceField):
     def density(self, points: Points) -> Float[Tensor, "n"]:
         """Densities; see :class:`RadianceField`."""
         (raw,) = linear(self._hidden(points), self.density_head)
-        return self._activate(raw)[: len(points.positions)]
+        return first_rows(self._activate(raw), len(points.positions))
 
     def forward(self, points: Points) -> tuple[Float[Tensor, "n"], Float[Tensor, "n 3"]]:
         """Densities and colours; see :class:`RadianceField`."""
         assert points.directions is not None
         n, hidden = len(points.positions), self._hidden(points)
         raw, features = linear(hidden, self.density_head, self.feature_head)
-        encoded = pad_rows(points.encoded(self.directions, points.directions))
-        hidden = self.color_layers(pad_columns(torch.cat([features, encoded.to(features.dtype)], dim=-1)))
+        encoded = pad_rows(points.encoded(lambda d: self._encode(d, features.dtype), points.directions))
+        hidden = self.color_layers(torch.cat([features, encoded], dim=-1))
         (color,) = linear(hidden, self.color_head)
-        return self._activate(raw)[:n], torch.sigmoid(color.float())[:n]
+        return first_rows(self._activate(raw), n), first_rows(torch.sigmoid(color.float()), n)
+
+    def _encode(self, directions: Tensor, dtype: torch.dtype) -> Tensor:
+        """Encoded directions, as many columns wider as make the colour network's input :func:`padded`."""
+        width = padded(self.config.feature_width + self.directions.width) - self.config.feature_width
+        return F.pad(self.directions(directions, dtype), (0, width - self.directions.width))
 
     def _hidden(self, points: Points) -> Tensor:
         dtype = resolve_precision(self.config.precision, points.positions.device)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from nerf_plugins.errors import InputError
 from nerf_plugins.fields.base import NO_DATASET, Dataset, Parts, RadianceField, RadianceFieldConfig, split_parts
 from nerf_plugins.fields.encodings import FrequencyEncoding, FrequencyEncodingConfig
-from nerf_plugins.fields.layers import LinearLayers, SkipLayers, linear, pad_columns, pad_rows
+from nerf_plugins.fields.layers import LinearLayers, SkipLayers, first_rows, linear, pad_columns, pad_rows
 from nerf_plugins.fields.precision import Precision, resolve_precision
 from nerf_plugins.rays import Points
 
@@ -79,7 +79,8 @@ class NeRFMLP(RadianceField):
     def density(self, points: Points) -> Float[Tensor, "n"]:
         """Densities; see :class:`RadianceField`."""
         n = len(points.positions)
-        return self._activate_density(*linear(self._trunk_output(points.positions), self.density_head))[:n]
+        raw = linear(self._trunk_output(points.positions), self.density_head)
+        return first_rows(self._activate_density(*raw), n)
 
     def forward(self, points: Points) -> tuple[Float[Tensor, "n"], Float[Tensor, "n 3"]]:
         """Densities and colours; see :class:`RadianceField`."""
@@ -90,7 +91,7 @@ class NeRFMLP(RadianceField):
         encoded = pad_columns(pad_rows(points.encoded(self.directions, points.directions)).to(hidden.dtype))
         hidden = self.view_layer(torch.cat([feature, encoded], dim=-1))
         (raw_color,) = linear(hidden, self.color_head)
-        return self._activate_density(raw_density)[:n], torch.sigmoid(raw_color.float())[:n]
+        return first_rows(self._activate_density(raw_density), n), first_rows(torch.sigmoid(raw_color.float()), n)
 
     def _trunk_output(self, positions: Tensor) -> Tensor:
         dtype = resolve_precision(self.config.precision, positions.device)

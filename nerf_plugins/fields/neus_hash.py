@@ -18,7 +18,7 @@ from nerf_plugins.fields.encodings import (
     SphericalHarmonics,
     SphericalHarmonicsConfig,
 )
-from nerf_plugins.fields.layers import LinearLayers, linear, pad_columns, pad_rows, padded_product
+from nerf_plugins.fields.layers import LinearLayers, first_rows, linear, pad_columns, pad_rows
 from nerf_plugins.fields.precision import resolve_precision
 from nerf_plugins.fields.sdf import Geometry, SDFField, SDFFieldConfig, settle_on_sphere
 from nerf_plugins.rays import Points
@@ -77,7 +77,7 @@ class NeuSHash(SDFField):
     def sdf(self, points: Points) -> Float[Tensor, "n"]:
         """The distances alone."""
         z = self._preactivation(points.positions)
-        return linear(F.softplus(z, beta=_BETA), self.head)[0][: len(points.positions), 0]
+        return first_rows(linear(F.softplus(z, beta=_BETA), self.head)[0][:, 0], len(points.positions))
 
     def geometry(self, points: Points) -> Geometry:
         """Distances, gradients, features; see :class:`SDFField`."""
@@ -85,8 +85,9 @@ class NeuSHash(SDFField):
         n, z = len(positions), self._preactivation(positions)
         sdf, features = linear(F.softplus(z, beta=_BETA), self.head, self.feature_head)
         grad = (self.head.weight * torch.sigmoid(_BETA * z)) @ self.layer.weight
-        gradients = grad[:n, :3] + self.encoding.backward(positions, grad[:n, 3:])
-        return Geometry(sdf[:n, 0], gradients, features[:n])
+        of_positions, of_features = first_rows(grad, n).split([3, self.encoding.width], dim=-1)
+        gradients = of_positions + self.encoding.backward(positions, of_features)
+        return Geometry(first_rows(sdf[:, 0], n), gradients, first_rows(features, n))
 
     def color(self, points: Points, geometry: Geometry) -> Float[Tensor, "n 3"]:
         """Colours; see :class:`SDFField`."""
@@ -96,11 +97,11 @@ class NeuSHash(SDFField):
         inputs = torch.cat([positions, encoded, geometry.gradients, geometry.features], dim=-1)
         inputs = inputs.to(resolve_precision(self.config.precision, positions.device))
         (color,) = linear(self.color_layers(pad_columns(pad_rows(inputs))), self.color_head)
-        return torch.sigmoid(color.float())[: len(positions)]
+        return first_rows(torch.sigmoid(color.float()), len(positions))
 
     def _preactivation(self, positions: Tensor) -> Tensor:
         inputs = torch.cat([positions, self.encoding(positions)], dim=-1)
-        return padded_product(pad_columns(pad_rows(inputs)), self.layer.weight, self.layer.bias)[:, : self.config.width]
+        return linear(pad_columns(pad_rows(inputs)), self.layer)[0]
 
 
 @torch.no_grad()

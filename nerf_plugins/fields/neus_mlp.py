@@ -15,7 +15,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from nerf_plugins.errors import InputError
 from nerf_plugins.fields.base import NO_DATASET, Dataset, Parts, split_parts
 from nerf_plugins.fields.encodings import FrequencyEncoding, FrequencyEncodingConfig
-from nerf_plugins.fields.layers import pad_columns, pad_rows, padded_product
+from nerf_plugins.fields.layers import first_rows, pad_columns, pad_rows, padded_product
 from nerf_plugins.fields.precision import resolve_precision
 from nerf_plugins.fields.sdf import Geometry, SDFField, SDFFieldConfig, settle_on_sphere
 from nerf_plugins.rays import Points
@@ -101,7 +101,7 @@ class NeuSMLP(SDFField):
         """The distances alone."""
         hidden, _ = self._hidden(pad_rows(points.positions), _weights(self.layers))
         weight, bias = _weights([self.head])[0]
-        return (hidden @ weight[0] + bias[0])[: len(points.positions)]
+        return first_rows(hidden @ weight[0] + bias[0], len(points.positions))
 
     def geometry(self, points: Points) -> Geometry:
         """Distances, gradients, features; see :class:`SDFField`."""
@@ -113,7 +113,7 @@ class NeuSMLP(SDFField):
         sdf = hidden @ head_weight[0] + head_bias[0]
         features = F.linear(hidden, head_weight[1:], head_bias[1:])
         gradients = self._gradients(positions, head_weight[0], weights, slopes)
-        return Geometry(sdf[:n], gradients[:n], features[:n])
+        return Geometry(first_rows(sdf, n), first_rows(gradients, n), first_rows(features, n))
 
     def color(self, points: Points, geometry: Geometry) -> Float[Tensor, "n 3"]:
         """Colours; see :class:`SDFField`."""
@@ -122,13 +122,13 @@ class NeuSMLP(SDFField):
         inputs = pad_rows(torch.cat([positions, encoded, geometry.gradients, geometry.features], dim=-1))
         hidden = pad_columns(inputs.to(resolve_precision(self.config.precision, positions.device)))
         for weight, bias in _weights(self.color_layers):
-            hidden = F.relu(padded_product(hidden, weight, bias))
+            hidden = F.relu(padded_product(hidden, [weight], [bias]))
         weight, bias = _weights([self.color_head])[0]
-        return torch.sigmoid(padded_product(hidden, weight, bias)[: len(positions), :3].float())
+        return torch.sigmoid(first_rows(padded_product(hidden, [weight], [bias]), len(positions))[:, :3].float())
 
     def _hidden(self, positions: Tensor, weights: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, list[Tensor]]:
         """The last hidden layer, and the slope of the activation in each."""
-        encoded = self.positions(positions)
+        encoded = self.positions(positions, positions.dtype)
         hidden, slopes = encoded, []
         for i, (weight, bias) in enumerate(weights):
             if i in self.config.skips:

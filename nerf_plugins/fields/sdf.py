@@ -89,8 +89,8 @@ class Surface(NamedTuple):
 
 
 def points_a_call(device: torch.device) -> int:
-    """Points of a call outside of training: the wide layers of NeuS fill a device with half as many as NeRF's."""
-    return call_size(device, cpu=1 << 13, cuda=1 << 17)
+    """Points of a call without gradient: pictures, grids, and the march to the surface, whose batch is one call on CUDA."""
+    return call_size(device, cpu=1 << 13, cuda=1 << 19)
 
 
 @torch.no_grad()

@@ -10,12 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from nerf_plugins.calls import call_size, in_calls
 from nerf_plugins.engine.memory import keep_freed_memory
 from nerf_plugins.image_fitting.field import PictureField, pixel_centers
 from nerf_plugins.models.metrics import psnr
-
-# Points a network call: small enough for any memory.
-_POINTS_A_CALL = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -99,4 +97,4 @@ def fit_picture(
 def picture_of(field: PictureField, height: int, width: int) -> Float[Tensor, "height width 3"]:
     """What the field shows, on the CPU."""
     points = pixel_centers(height, width).to(next(field.parameters()).device)
-    return torch.cat([field(part) for part in points.split(_POINTS_A_CALL)]).cpu().view(height, width, 3)
+    return in_calls(field, points, size=call_size(points.device)).cpu().view(height, width, 3)

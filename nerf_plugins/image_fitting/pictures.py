@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from nerf_plugins.errors import InputError
 from nerf_plugins.files.pictures import to_bytes
 from nerf_plugins.image_fitting.fitting import Fit
+from nerf_plugins.images.reading import read_image
 from nerf_plugins.scenes import Camera, demo_scene, render
 from nerf_plugins.scenes.cameras import look_at
 
@@ -26,15 +27,7 @@ def read_picture(path: Path, max_side: int) -> Float[Tensor, "height width 3"]:
     """
     if not path.is_file():
         raise InputError(f"--image {path}: there is no such file; give a picture, or leave it out for the demo scene")
-    try:
-        with Image.open(path) as opened:
-            picture = ImageOps.exif_transpose(opened)
-            if picture.mode.startswith("I;16"):  # convert() would clip its values at 255
-                picture = Image.fromarray((np.asarray(picture) // 256).astype(np.uint8))
-            picture = picture.convert("RGBA")
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
-        reason = "not a picture" if isinstance(e, UnidentifiedImageError) else str(e).splitlines()[0]
-        raise InputError(f"--image {path}: cannot be read ({reason}); give a PNG or JPEG") from e
+    picture = Image.fromarray(read_image(path)).convert("RGBA")
     white = Image.new("RGBA", picture.size, "white")
     picture = Image.alpha_composite(white, picture).convert("RGB")
     if max(picture.size) > max_side:

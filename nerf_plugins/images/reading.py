@@ -124,7 +124,7 @@ def _problem(path: Path, error: Exception) -> str:
     reason = (
         str(error).replace(str(path), path.name).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
     )
-    return f"cannot be read ({reason}): replace it or remove its frame"
+    return f"cannot be read ({reason}): replace it or leave it out"
 
 
 def turned(image: Image.Image, as_stored: bool = False) -> Image.Image:

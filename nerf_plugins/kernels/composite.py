@@ -54,6 +54,8 @@ def composite_forward(
         k = k + 1
     rgb[i] = colour
     accumulation[i] = total
+    depth[i] = 0.0
+    median_depth[i] = 0.0
     if total > MIN_ACCUMULATION:
         depth[i] = distance / total
         median_depth[i] = find_median(start, k, 0.5 * total, weights, t_starts, t_ends)
@@ -101,18 +103,26 @@ def composite_backward(
     end = start + packed_info[i][1]
     total = accumulation[i]
     depth_scale = float(0.0)
-    if total > MIN_ACCUMULATION:
+    if grad_depth.shape[0] > 0 and total > MIN_ACCUMULATION:
         depth_scale = grad_depth[i] / total
+    of_colour = wp.vec3(0.0, 0.0, 0.0)
+    if grad_rgb.shape[0] > 0:
+        of_colour = grad_rgb[i]
+    of_all = float(0.0)
+    if grad_accumulation.shape[0] > 0:
+        of_all = grad_accumulation[i]
     behind = float(0.0)
     k = int(end - 1)
     while k >= start:
         light = transmittance[k]  # 0 where the forward pass stopped early
         if light > 0.0:
             t_mid = 0.5 * (t_starts[k] + t_ends[k])
-            g = wp.dot(grad_rgb[i], rgbs[k]) + grad_accumulation[i] + grad_weights[k]
+            g = wp.dot(of_colour, rgbs[k]) + of_all
+            if grad_weights.shape[0] > 0:
+                g = g + grad_weights[k]
             g = g + depth_scale * (t_mid - depth[i])
             width = t_ends[k] - t_starts[k]
             grad_sigmas[k] = width * (light * wp.exp(-sigmas[k] * width) * g - behind)
-            grad_rgbs[k] = weights[k] * grad_rgb[i]
+            grad_rgbs[k] = weights[k] * of_colour
             behind = behind + weights[k] * g
         k = k - 1

@@ -32,10 +32,10 @@ method = make_method(
         field=DeformedFieldConfig(
             warp=DisplacementConfig(
                 D=4,
-                W=64,
+                W=128,
                 skips=(),
                 position=WindowedEncodingConfig(n_frequencies=4, start_frequencies=1.0, share=0.5),
-                time=WindowedEncodingConfig(n_frequencies=4),
+                time=WindowedEncodingConfig(n_frequencies=6),
             ),
             # Fine levels come later: their gradient would tear the warp while it is still far off.
             canonical=NeRFHashConfig(
@@ -43,7 +43,7 @@ method = make_method(
                     log2_table_size=by_device(16, 19),
                     max_resolution=by_device(1024, 2048),
                     interpolation="smoothstep",
-                    start_levels=8,
+                    start_levels=4,
                 )
             ),
         ),
@@ -54,8 +54,8 @@ method = make_method(
             "scheduler": WarmupExponentialSchedulerConfig(warmup_steps=50, lr_final=1e-3),
         },
         "warp": {
-            "optimizer": FusedAdamOptimizerConfig(lr=2e-3, eps=1e-15),
-            "scheduler": WarmupExponentialSchedulerConfig(warmup_steps=250, lr_final=2e-4),
+            "optimizer": FusedAdamOptimizerConfig(lr=5e-3, eps=1e-15),
+            "scheduler": WarmupExponentialSchedulerConfig(warmup_steps=250, lr_final=5e-4),
         },
     },
     steps=10_000,

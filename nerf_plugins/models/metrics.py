@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 def psnr(image: Float[Tensor, "*shape"], rgb: Float[Tensor, "*shape"]) -> Float[Tensor, ""]:
     r"""Peak signal-to-noise ratio in dB of values in [0, 1]: :math:`-10 \log_{10} \operatorname{MSE}`."""
-    return -10.0 * torch.log10(torch.mean((image - rgb) ** 2).clamp(min=1e-10))
+    return -10.0 * torch.log10(F.mse_loss(image, rgb).clamp(min=1e-10))
 
 
 @lru_cache(maxsize=1)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from nerfstudio.cameras.rays import RayBundle
 from torch import Tensor
 
@@ -129,7 +130,7 @@ class NerfModel(VolumetricModel):
         background = outputs.get("background", self.picture_background)
         target = self._target(batch["image"], background)
         losses = {
-            key.replace("rgb", "rgb_loss"): torch.mean((outputs[key] - target) ** 2)
+            key.replace("rgb", "rgb_loss"): F.mse_loss(outputs[key], target)
             for key in outputs
             if key == "rgb" or key.startswith("rgb_")
         }

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from nerfstudio.cameras.camera_optimizers import CameraOptimizerConfig
+from nerfstudio.cameras.cameras import Cameras
 from nerfstudio.cameras.rays import RayBundle
+from nerfstudio.data.scene_box import OrientedBox
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
 from nerfstudio.model_components import renderers
 from nerfstudio.models.base_model import Model, ModelConfig
@@ -89,6 +91,7 @@ class VolumetricModel(Model):
     sampler: Sampler
     progress: float = 1.0
     """How far the schedules of the fields are, in [0, 1]; see :meth:`progress_at`. Checkpoints hold it."""
+    _known_target: tuple[Tensor, Tensor, Tensor] | None = None
     last_step: int | None = None
     """Steps of the whole training, where one is going on."""
 
@@ -170,11 +173,13 @@ class VolumetricModel(Model):
         datamanager = attributes.pipeline.datamanager if attributes.pipeline is not None else None
         pixel_sampler = getattr(datamanager, "train_pixel_sampler", None)
         self.last_step = getattr(attributes.trainer, "last_step", None)
-        optimizers = attributes.optimizers.optimizers.values() if attributes.optimizers is not None else []
+        optimizers = attributes.optimizers
+        trained = [] if optimizers is None else list(optimizers.optimizers.values())
+        lists = [] if optimizers is None else list(optimizers.parameters.values())
 
         def before_step(step: int) -> None:
             self.set_progress(self.progress_at(step))
-            for line in grow(self, self.progress, optimizers):
+            for line in grow(self, self.progress, trained, lists):
                 CONSOLE.print(f"Step {step}: {line}")
             self.sampler.before_step(step, self.scene)
             if pixel_sampler is not None:
@@ -210,6 +215,12 @@ class VolumetricModel(Model):
     def parts(self) -> Parts:
         """What ``--freeze`` can name: the fields' parts."""
         return join_groups(self.field.parts(), self.sampler.parts())
+
+    def get_outputs_for_camera(self, camera: Cameras, obb_box: OrientedBox | None = None) -> dict[str, Tensor]:
+        """nerfstudio's. A camera without pixels gets one of each side, for whoever asked too: a browser's window may have no height or
+        width while it opens, and the viewer's thread would end with a picture that lacks everything."""
+        camera.height, camera.width = camera.height.clamp(min=1), camera.width.clamp(min=1)
+        return super().get_outputs_for_camera(camera, obb_box)
 
     def _rays(self, ray_bundle: RayBundle) -> Rays:
         needs = self.field.needs
@@ -252,7 +263,11 @@ class VolumetricModel(Model):
         image = image.to(self.device)
         if image.shape[-1] == 3:
             return image
-        return image[..., :3] * image[..., 3:] + background * (1.0 - image[..., 3:])
+        known = self._known_target  # metrics and losses of a step ask for the same
+        if known is None or known[0] is not image or known[1] is not background:
+            target = torch.lerp(background.expand_as(image[..., :3]), image[..., :3], image[..., 3:])
+            known = self._known_target = (image, background, target)
+        return known[2]
 
     @torch.no_grad()
     def get_metrics_dict(self, outputs: dict[str, Tensor], batch: dict[str, Any]) -> dict[str, Tensor]:
@@ -260,10 +275,10 @@ class VolumetricModel(Model):
         background = outputs.get("background", self.picture_background)
         metrics = {"psnr": psnr(outputs["rgb"], self._target(batch["image"], background))}
         if "n_samples" in outputs:
-            metrics["samples_per_ray"] = outputs["n_samples"].float().mean()
-            metrics["dropped_rays"] = outputs["n_dropped_rays"].float()
+            metrics["samples_per_ray"] = outputs["n_samples"].mean(dtype=torch.float32)
+            metrics["dropped_rays"] = outputs["n_dropped_rays"]
         if "n_looked_at" in outputs:
-            metrics["looked_at_per_ray"] = outputs["n_looked_at"].float().mean()
+            metrics["looked_at_per_ray"] = outputs["n_looked_at"].mean(dtype=torch.float32)
         metrics |= self.sampler.metrics()
         self.camera_optimizer.get_metrics_dict(metrics)
         return metrics

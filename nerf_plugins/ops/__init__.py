@@ -4,6 +4,7 @@ from nerf_plugins.ops.composite import Composited, blend_background, composite
 from nerf_plugins.ops.hash_encoding import HashLevels, hash_encode, hash_encode_backward, hash_levels
 from nerf_plugins.ops.march import empty_blocks, march_grid
 from nerf_plugins.ops.packed import PackedSamples, pack_sections, select_samples
+from nerf_plugins.ops.rays import PixelRays, pinhole_rays
 from nerf_plugins.ops.sample_pdf import sample_pdf
 from nerf_plugins.ops.sdf_opacity import anneal_slopes, sdf_optical_depths
 
@@ -11,6 +12,7 @@ __all__ = [
     "Composited",
     "HashLevels",
     "PackedSamples",
+    "PixelRays",
     "anneal_slopes",
     "blend_background",
     "composite",
@@ -20,6 +22,7 @@ __all__ = [
     "hash_levels",
     "march_grid",
     "pack_sections",
+    "pinhole_rays",
     "sample_pdf",
     "sdf_optical_depths",
     "select_samples",

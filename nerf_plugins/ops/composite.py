@@ -41,33 +41,44 @@ class _Composite(torch.autograd.Function):
         from nerf_plugins.kernels.launch import launch
 
         n_rays = packed_info.shape[0]
-        rgb = sigmas.new_zeros(n_rays, 3)
-        accumulation, depth, median_depth = sigmas.new_zeros(3, n_rays).unbind(0)
-        weights, transmittance = torch.zeros_like(sigmas), torch.zeros_like(sigmas)
+        rgb = sigmas.new_empty(n_rays, 3)
+        accumulation, depth, median_depth = sigmas.new_empty(3, n_rays).unbind(0)
+        weights, transmittance = sigmas.new_zeros(2, len(sigmas)).unbind(0)
         samples = [sigmas, rgbs, t_starts, t_ends, packed_info]
         outputs = [rgb, accumulation, depth, median_depth, weights, transmittance]
         launch(composite_forward, n_rays, [*samples, early_stop_eps, *outputs], sigmas.device)
         ctx.save_for_backward(*samples, weights, transmittance, accumulation, depth)
         ctx.mark_non_differentiable(median_depth)
+        ctx.set_materialize_grads(False)
         return rgb, accumulation, depth, median_depth, weights
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(  # type: ignore[override]
         ctx: Any,
-        grad_rgb: Tensor,
-        grad_accumulation: Tensor,
-        grad_depth: Tensor,
-        _: Tensor,
-        grad_weights: Tensor,
+        grad_rgb: Tensor | None,
+        grad_accumulation: Tensor | None,
+        grad_depth: Tensor | None,
+        _: Tensor | None,
+        grad_weights: Tensor | None,
     ) -> tuple[Tensor | None, ...]:
         from nerf_plugins.kernels.composite import composite_backward
         from nerf_plugins.kernels.launch import launch
 
         saved = ctx.saved_tensors
         sigmas, rgbs, packed_info = saved[0], saved[1], saved[4]
-        grads = [grad.contiguous() for grad in (grad_rgb, grad_accumulation, grad_depth, grad_weights)]
-        grad_sigmas, grad_rgbs = torch.zeros_like(sigmas), torch.zeros_like(rgbs)
+        if all(grad is None for grad in (grad_rgb, grad_accumulation, grad_depth, grad_weights)):
+            return None, None, None, None, None, None
+        # The kernel passes over what is empty.
+        if grad_rgb is None:
+            grad_rgb = sigmas.new_empty(0, 3)
+        grads = [
+            sigmas.new_empty(0) if grad is None else grad.contiguous()
+            for grad in (grad_accumulation, grad_depth, grad_weights)
+        ]
+        grads = [grad_rgb.contiguous(), *grads]
+        grad_sigmas, grad_rgbs = sigmas.new_zeros(4 * len(sigmas)).split([len(sigmas), 3 * len(sigmas)])
+        grad_rgbs = grad_rgbs.view_as(rgbs)
         launch(composite_backward, packed_info.shape[0], [*saved, *grads, grad_sigmas, grad_rgbs], sigmas.device)
         return grad_sigmas, grad_rgbs, None, None, None, None
 
@@ -155,4 +166,4 @@ def blend_background(
     shape = (3,) if isinstance(background, Tensor) and background.ndim == 1 else (len(rgb), 3)
     background = require_tensor("background", background, torch.float32, shape)
     require_same_device(rgb=rgb, accumulation=accumulation, background=background)
-    return rgb + (1.0 - accumulation)[..., None] * background
+    return torch.addcmul(rgb, (1.0 - accumulation)[..., None], background)

@@ -93,7 +93,8 @@ class _Call(NamedTuple):
     ) -> Tensor:
         n, n_levels, n_features = len(positions), len(self.levels.scales), table.shape[1]
         features = torch.empty(n_levels * n_features, n, dtype=features_dtype, device=table.device)
-        features[self.n_active_levels * n_features :].zero_()
+        if self.n_active_levels < n_levels:
+            features[self.n_active_levels * n_features :].zero_()
         run, n_runs = self._runs(positions)
         arguments = [positions, directions, self._vectors(table), *self._grid(n, run), features.view(-1)]
         self._launch(name, table, self.n_active_levels * n_runs, arguments, features_dtype=features_dtype)
@@ -132,7 +133,13 @@ class _Call(NamedTuple):
     @staticmethod
     def _rows(grad: Tensor) -> Tensor:
         """The gradient of features as the kernels lay these out, in float32."""
-        return grad.t().contiguous().float().view(-1)  # on the CPU much faster than transposing and converting at once
+        if grad.is_cuda:
+            return (
+                torch.empty_like(grad.t(), dtype=torch.float32, memory_format=torch.contiguous_format)
+                .copy_(grad.t())
+                .view(-1)
+            )
+        return grad.t().contiguous().float().view(-1)  # much faster there than transposing and converting at once
 
     @staticmethod
     def _vectors(table: Tensor) -> tuple[Tensor, Any]:

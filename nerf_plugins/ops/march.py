@@ -115,12 +115,11 @@ def march_grid(
     from nerf_plugins.kernels.launch import launch
 
     rays = [origins, directions, nears, fars, jitter, occupancy, blocks, aabb, step_size, cone_angle, max_step_size]
-    counts = torch.zeros(n_rays, dtype=torch.int32, device=device)
+    counts = torch.empty(n_rays, dtype=torch.int32, device=device)
     launch(kernels.count_samples, n_rays, [*rays, limit, counts], device)
     packed_info, n_samples, n_dropped_rays, n_wanted = allot(counts, capacity)
-    ray_indices = torch.zeros(n_samples, dtype=torch.int32, device=device)
-    t_starts = torch.zeros(n_samples, dtype=torch.float32, device=device)
-    t_ends = torch.zeros(n_samples, dtype=torch.float32, device=device)
+    ray_indices, t_starts, t_ends = torch.zeros(3, n_samples, dtype=torch.int32, device=device).unbind(0)
+    t_starts, t_ends = t_starts.view(torch.float32), t_ends.view(torch.float32)
     launch(kernels.write_samples, n_rays, [*rays, packed_info, ray_indices, t_starts, t_ends], device)
     return PackedSamples(ray_indices, t_starts, t_ends, packed_info, n_dropped_rays, n_wanted)
 

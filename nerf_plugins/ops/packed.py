@@ -145,7 +145,6 @@ def allot(counts: Tensor, capacity: int | None) -> tuple[Tensor, int, Tensor, Te
         packed_info (n_rays, 2), the length of the buffers, how many rays found no room (such a ray's count is 0), and the counts' sum.
     """
     ends = torch.cumsum(counts, 0)  # int64
-    starts = ends - counts
     n_wanted = ends[-1] if len(ends) else ends.new_zeros(())
     if capacity is None:
         n_samples = int(n_wanted)
@@ -153,11 +152,12 @@ def allot(counts: Tensor, capacity: int | None) -> tuple[Tensor, int, Tensor, Te
             raise ValueError(
                 f"{n_samples} samples are more than {INT32_MAX}: take fewer rays, or larger steps (step_size)"
             )
-        n_dropped_rays = counts.new_zeros(())
-    else:
-        n_samples = capacity
-        dropped = (ends > capacity) & (counts > 0)
-        n_dropped_rays = dropped.sum(dtype=torch.int32)
-        counts = counts.masked_fill(dropped, 0)
-        starts = starts.clamp(max=capacity)
-    return torch.stack([starts.int(), counts], dim=-1), n_samples, n_dropped_rays, n_wanted
+        return torch.stack([(ends - counts).int(), counts], dim=-1), n_samples, counts.new_zeros(()), n_wanted
+
+    from nerf_plugins.kernels.launch import launch
+    from nerf_plugins.kernels.packed import allot_slots
+
+    packed_info, n_dropped_rays = counts.new_empty(len(counts), 2), counts.new_zeros(1)
+    # In one piece: on the CPU threads would lose counts of dropped rays.
+    launch(allot_slots, len(counts), [counts, ends, capacity, packed_info, n_dropped_rays], counts.device, n_pieces=1)
+    return packed_info, capacity, n_dropped_rays[0], n_wanted

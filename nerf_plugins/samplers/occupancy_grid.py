@@ -84,7 +84,7 @@ class OccupancyGrid(nn.Module):
     @property
     def fraction_occupied(self) -> Float[Tensor, ""]:
         """Share of the cells that are occupied."""
-        return self.occupied.float().mean()
+        return self.occupied.mean(dtype=torch.float32)
 
     @property
     def empty_blocks(self) -> UInt8[Tensor, "levels r r r"]:

@@ -25,6 +25,8 @@ class Space(nn.Module, ABC):
     """
 
     aabb: Tensor
+    zero: Tensor
+    one: Tensor
     spacing: ClassVar[Literal["uniform", "disparity"]] = "uniform"
     """How samples without a grid are spread over [near, far]."""
     unbounded: ClassVar[bool] = False
@@ -37,6 +39,9 @@ class Space(nn.Module, ABC):
     def __init__(self, aabb: Float[Tensor, "2 3"]) -> None:
         super().__init__()
         self.register_buffer("aabb", aabb.float().contiguous())
+        # Spread over rays without a launch.
+        self.register_buffer("zero", torch.zeros(()), persistent=False)
+        self.register_buffer("one", torch.ones(()), persistent=False)
 
     @classmethod
     def of_dataset(cls, aabb: Float[Tensor, "2 3"], metadata: dict[str, Any]) -> Space:
@@ -126,7 +131,7 @@ class Space(nn.Module, ABC):
         """
         of_rays = {"directions": rays.viewdirs, "times": rays.times, "camera_indices": rays.camera_indices}
         if not needs & _GAUSSIANS:
-            positions = self.field_positions(rays.positions(ray_indices, 0.5 * (t_starts + t_ends)))
+            positions = self.field_positions(rays.positions(ray_indices, torch.lerp(t_starts, t_ends, 0.5)))
             return Points(positions, ray_indices, **of_rays)
         assert rays.radii is not None, "the space completes the rays for a field that needs cones"
         spread_of = cone if self.ray_shape == "cone" else cylinder

@@ -26,17 +26,28 @@ class BoxSpace(Space):
         [0.5, 0.0, 1.0]
     """
 
+    _known: tuple[Tensor, int, Tensor, Tensor] | None = None
+
     def rays(self, ray_bundle: RayBundle, near_plane: float, far_plane: float) -> Rays:
         """The bundle's rays in this space, from near to far plane (world distances)."""
         nears, fars = flat_bounds(ray_bundle, near_plane, far_plane)
         viewdirs = ray_bundle.directions
         return Rays(
-            ray_bundle.origins, viewdirs, nears, fars, viewdirs, torch.ones_like(nears), torch.zeros_like(nears)
+            ray_bundle.origins, viewdirs, nears, fars, viewdirs, self.one.expand_as(nears), self.zero.expand_as(nears)
         )
 
     def field_positions(self, positions: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3"]:
         """Positions of this space -> [-1, 1]^3 for the field: the box's corners go to the cube's."""
-        return (positions - 0.5 * (self.aabb[0] + self.aabb[1])) / self._half
+        scale, shift = self._to_field()
+        return torch.addcmul(shift, positions, scale)
+
+    def _to_field(self) -> tuple[Tensor, Tensor]:
+        """Scale and shift of :meth:`field_positions`, computed when the box is another than at the last call."""
+        known, version = self._known, self.aabb._version
+        if known is None or known[0] is not self.aabb or known[1] != version:
+            scale = 1.0 / self._half
+            known = self._known = (self.aabb, version, scale, -0.5 * (self.aabb[0] + self.aabb[1]) * scale)
+        return known[2:]
 
     def clip(self, rays: Rays) -> tuple[Float[Tensor, "n_rays"], Float[Tensor, "n_rays"]]:
         """Near and far of the part of each ray that is in the box; near = far where none is."""

@@ -41,7 +41,7 @@ class CubeSpace(BoxSpace):
         nears, fars = flat_bounds(ray_bundle, near_plane, far_plane)
         origins, viewdirs = self.from_world(ray_bundle.origins), ray_bundle.directions
         scale = (1.0 / self.scale).expand_as(nears)
-        return Rays(origins, viewdirs, nears * scale, fars * scale, viewdirs, scale, torch.zeros_like(nears))
+        return Rays(origins, viewdirs, nears * scale, fars * scale, viewdirs, scale, self.zero.expand_as(nears))
 
     def from_world(self, positions: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3"]:
         """Positions in the scene -> in the cube."""

@@ -103,8 +103,8 @@ def test_the_dataparser_that_fits_is_named(tmp_path: Path, given: str, there: st
     if given == there:
         assert len(load(config_of(given, tmp_path)).train_dataset) > 1
         return
-    others = " or instant-ngp-data" if there == "nerfstudio-data" else ""
-    with pytest.raises(InputError, match=rf"{given} finds no .+, but {mark} is there: give {there}{others} instead$"):
+    first = "instant-ngp-data or " if there == "nerfstudio-data" else ""
+    with pytest.raises(InputError, match=rf"{given} finds no .+, but {mark} is there: give {first}{there} instead$"):
         load(config_of(given, tmp_path))
 
 
@@ -113,7 +113,7 @@ def test_a_dataparser_that_fails_too_is_not_advised(tmp_path: Path, there: str):
     """Its file is there, but empty."""
     given = "llff-data" if there != "llff-data" else "neus-data"
     (tmp_path / DATASETS[there][1]).touch()
-    with pytest.raises(InputError, match=rf"{given} finds no .+; .+ is there, but {there} cannot read it \(.+\)$"):
+    with pytest.raises(InputError, match=rf"{given} finds no .+; .+ is there, but .+ cannot read it \(.+\)$"):
         load(config_of(given, tmp_path))
 
 
@@ -139,8 +139,8 @@ def test_instant_ngps_files_without_endings(tmp_path: Path):
 @pytest.mark.parametrize(
     ("written", "hint"),
     [
-        ("images/00", r"00 of .+ does not exist: but 00\.png does|no such file: .+/00.+give instant-ngp-data"),
-        ("images/00.PNG", r"00\.PNG .*does not exist: but 00\.png does"),
+        ("images/00", r"00 of .+ does not exist: 00\.png is there|no such file: .+/00.+give instant-ngp-data"),
+        ("images/00.PNG", r"00\.PNG .*does not exist: 00\.png is there"),
         ("elsewhere/00.png", "there is no folder .*elsewhere"),
         ("images\\00.png", r"write / in file_path instead of \\"),
         ("images/77.png", "check the frames"),
@@ -169,7 +169,7 @@ def test_two_that_fit_are_both_named(tmp_path: Path):
     write_neus(tmp_path)
     write_llff(tmp_path)
     with pytest.raises(
-        InputError, match=r"cameras_sphere.npz and poses_bounds.npy is there: give .+-data or .+-data instead"
+        InputError, match=r"poses_bounds.npy and cameras_sphere.npz is there: give llff-data or neus-data instead"
     ):
         load(config_of("blender-data", tmp_path))
 
@@ -247,7 +247,7 @@ def test_a_missing_image_of_blenders_is_named(tmp_path: Path, image: str):
 @pytest.mark.parametrize("image", ["images/00", "images/01"])
 def test_a_broken_image_of_nerfstudios_is_named(tmp_path: Path, image: str, kind: str):
     spoil(write_nerfstudio(tmp_path) / f"{image}.png", kind)
-    with pytest.raises(InputError, match=rf"image .*{image}\.png.*: replace it or remove its frame"):
+    with pytest.raises(InputError, match=rf"image .*{image}\.png.*: replace it or leave it out"):
         read_all(NerfstudioDataParserConfig(data=tmp_path))
 
 

@@ -1,34 +1,19 @@
-"""Tables over runs: against nerfstudio's own evaluation, and by hand."""
+"""Tables over runs: against nerfstudio's own evaluation."""
 
-import copy
 import csv
 import shutil
 import subprocess
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
-import torch
 import yaml
-from nerfstudio.configs.method_configs import all_methods
 from nerfstudio.engine.trainer import TrainerConfig
 from nerfstudio.utils.eval_utils import eval_setup
 from PIL import Image
 
 from nerf_plugins import cli
-from nerf_plugins.errors import InputError
-from nerf_plugins.evaluation.checkpoints import Evaluation, evaluate_checkpoint, picture_folders, write_comparison
-from nerf_plugins.evaluation.plots import lines_over, plot_psnr
-from nerf_plugins.evaluation.settings import name_settings, settings_of
-from nerf_plugins.evaluation.tables import group_by_setting, markdown
-from nerf_plugins.methods import neus_hash
 from nerf_plugins.runs.config_options import with_option
-from nerf_plugins.runs.search import FoundRun
 from tests.sweep.test_command import command
-
-BIN = Path(sys.executable).parent
 
 
 @pytest.fixture(scope="module")
@@ -144,14 +129,6 @@ def test_a_truncated_checkpoint_costs_only_its_own_rows(sweep: Path, tmp_path: P
     assert "truncated: delete them" in capsys.readouterr().err
 
 
-def test_plots_are_not_overwritten(tmp_path: Path):
-    settings = group_by_setting([evaluation([20.0 + n], 4, n, 1) for n in (1, 2)], ["m"] * 2)
-    plot_psnr(settings, tmp_path)
-    with pytest.raises(InputError, match=r"psnr_over_steps\.png exists and is not overwritten"):
-        plot_psnr(settings, tmp_path)
-    assert len(list(tmp_path.iterdir())) == 1
-
-
 def test_a_copied_run_is_evaluated_where_it_lies(sweep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     run = next((sweep / "tiny/nerf-hash-custom").glob("n_images=2-seed0-*"))
     other = next((sweep / "tiny/nerf-hash-custom").glob("n_images=2-seed1-*"))
@@ -192,144 +169,3 @@ def test_what_is_wrong_is_one_line(sweep: Path, table: Path, tmp_path: Path, cap
         lines = capsys.readouterr().err.splitlines()
         assert len(lines) == 1
         assert words in lines[0]
-
-
-def config_of(**changes):
-    config = neus_hash.method.config
-    for name, value in changes.items():
-        config = with_option(config, name.replace("__", "."), value)
-    return config
-
-
-def test_runs_that_differ_in_the_seed_have_one_setting():
-    first = settings_of(config_of(machine__seed=1, timestamp="a", steps_per_save=5))
-    assert first == settings_of(config_of(machine__seed=2, timestamp="b", pipeline__datamanager__subset__n_images=7))
-    by_parser = settings_of(config_of(pipeline__datamanager__dataparser__data="a"))
-    assert by_parser == settings_of(config_of(pipeline__datamanager__data="a")) != first
-    other = settings_of(config_of(pipeline__model__eikonal_loss_mult=0.5))
-    assert name_settings(["m", "m", "n"], [first, other, other]) == [
-        "m eikonal_loss_mult=0.1",
-        "m eikonal_loss_mult=0.5",
-        "n",
-    ]
-
-
-def test_trainings_whose_schedules_end_elsewhere_are_no_seeds_of_one_setting():
-    def end(**changes) -> str:
-        return settings_of(config_of(**changes))["schedules_end"]
-
-    assert (end(max_num_iterations=5000), end(max_num_iterations=10000)) == ("5000", "10000")
-    own = neus_hash.method.config.get_base_dir() / "nerfstudio_models"
-    resumed = {"load_checkpoint": own / "step-000003999.ckpt", "max_num_iterations": 1000}
-    assert settings_of(config_of(**resumed)) == settings_of(config_of(max_num_iterations=5000))
-    assert end(load_dir=own, load_step=3999, max_num_iterations=1000) == "5000"
-    assert end(**resumed, restart_steps=True) == "1000"
-    assert end(load_checkpoint="x/mine.ckpt", max_num_iterations=1000) == "1000"  # nothing says where it began
-    fields, variance = (f"optimizers.{group}.scheduler.max_steps" for group in ("fields", "variance"))
-    apart = settings_of(config_of(optimizers__variance__scheduler__max_steps=5000, max_num_iterations=1000))
-    assert (apart[fields], apart[variance]) == ("1000", "5000")
-    planned = {name.replace(".", "__"): 5000 for name in (fields, variance, fields.replace("fields", "camera_opt"))}
-    assert end(**planned, max_num_iterations=1000) == "5000"  # as a sweep has it
-    others = [copy.deepcopy(all_methods["nerfacto"]) for _ in range(2)]
-    others[1].max_num_iterations = 7
-    assert settings_of(others[0]) == settings_of(others[1])
-
-
-def test_trainings_that_began_with_other_models_are_no_seeds_of_one_setting():
-    first, same, other = (
-        settings_of(config_of(load_dir=f"outputs/{run}/nerfstudio_models", restart_steps=True, machine__seed=seed))
-        for run, seed in (("a", 1), ("a", 2), ("b", 1))
-    )
-    assert first == same != other
-    one, two = (settings_of(config_of(load_checkpoint=f"outputs/{run}.ckpt", restart_steps=True)) for run in "ab")
-    assert one != two
-
-
-def test_options_of_one_name_are_told_apart():
-    settings = [
-        {"a.fields.lr": x, "b.fields.lr": "0", "b.variance.lr": y, "lr": x} for x, y in (("1", "1"), ("2", "2"))
-    ]
-    assert name_settings(["m", "m"], settings)[1] == "m fields.lr=2 variance.lr=2 lr=2"
-
-
-def test_copies_of_one_split_file_are_one_setting(tmp_path: Path):
-    def settings(name: str, text: str) -> dict[str, str]:
-        (tmp_path / name).write_text(text)
-        return settings_of(config_of(pipeline__datamanager__subset__split_file=str(tmp_path / name)))
-
-    first = settings("a.json", '{"train": [1, 2]}')
-    assert first == settings("b.json", '{"train": [1, 2]}')
-    assert first != settings("c.json", '{"train": [1, 3]}')
-
-
-def test_runs_of_one_name_have_pictures_of_their_own():
-    places = ["x/e/m/t", "y/e/m/t", "x/e/m/u"]
-    runs = [FoundRun(Path(place) / "config.yml", None, (1,)) for place in places]
-    assert picture_folders(runs) == ["e_m_t-1", "e_m_t-2", "e_m_u"]
-
-
-def evaluation(psnrs: list[float], images: int, steps: int, seed: int) -> Evaluation:
-    run = SimpleNamespace(config=SimpleNamespace(machine=SimpleNamespace(seed=seed)))
-    scores = {f"r_{i}": {"psnr": psnr} for i, psnr in enumerate(psnrs)}
-    return Evaluation(run, steps, images, {"train_seconds": 10.0 * seed}, scores)  # type: ignore[arg-type]
-
-
-def test_names_of_images_where_the_data_are_a_file(tmp_path: Path):
-    data = tmp_path / "transforms.json"
-    data.touch()
-    camera = SimpleNamespace(height=2, width=2, rescale_output_resolution=lambda scale: None)
-    manager = SimpleNamespace(
-        config=SimpleNamespace(data=data, dataparser=SimpleNamespace(data=data)),
-        train_dataset=[None],
-        eval_dataset=SimpleNamespace(image_filenames=[tmp_path / "images/a.png"]),
-        fixed_indices_eval_dataloader=[(camera, {"image_idx": 0})],
-    )
-    model = SimpleNamespace(
-        get_outputs_for_camera=lambda camera: {},
-        get_image_metrics_and_images=lambda outputs, batch: ({"psnr": 20.0}, {}),
-    )
-    pipeline = SimpleNamespace(datamanager=manager, model=model, train_seconds=1.0, eval=lambda: None)
-    run: FoundRun = SimpleNamespace()  # type: ignore[assignment]
-    assert list(evaluate_checkpoint(run, 1, pipeline, 0, tmp_path).images) == ["images/a.png"]
-
-
-def test_the_spread_over_seeds_by_hand():
-    evaluations = [evaluation([9.0], 8, 10, 1), evaluation([20.0, 22.0], 4, 10, 1), evaluation([24.0, 26.0], 4, 10, 2)]
-    settings = group_by_setting(evaluations, ["m"] * 3)
-    assert [(s.n_images, len(s.evaluations)) for s in settings] == [(4, 2), (8, 1)]
-    assert settings[0].mean_and_std("psnr") == pytest.approx((23.0, 8.0**0.5))  # of 21 and 25
-    assert settings[0].mean_and_std("train_seconds") == pytest.approx((15.0, 50.0**0.5))
-    assert settings[1].mean_and_std("psnr") == (9.0, 0.0)
-    assert settings[0].mean_and_std("lpips") is None
-    assert lines_over("n_images", settings) == {"m": [(4, pytest.approx(23.0), pytest.approx(8.0**0.5)), (8, 9.0, 0.0)]}
-    assert list(lines_over("steps", settings)) == ["m, 4 images", "m, 8 images"]
-    text = markdown(settings, evaluations, ["m"] * 3)
-    assert "| m | 4 | 10 | 2 | 23.00 ± 2.83 | 15.0 ± 7.1 |" in text
-    assert "| m | 4 | 10 | 2 | r_1 | 26.00 |" in text
-
-
-def test_long_names_do_not_cover_the_plot(tmp_path: Path):
-    evaluations = [evaluation([20.0 + n], 4, n, 1) for n in (1, 2)]
-    settings = group_by_setting(evaluations, ["method " + "option=value " * 30] * 2)
-    (path,) = plot_psnr(settings, tmp_path)
-    dark = np.asarray(Image.open(path).convert("L"))[:480, 120:] < 100
-    assert (
-        dark[:, -40:].sum() > 400
-    )  # the frame's right side, which a legend in the plot would push out of the picture or cover
-    assert dark[470].mean() < 0.2
-
-
-def test_a_comparison_has_the_error_where_it_is(tmp_path: Path):
-    truth = torch.full((8, 8, 3), 0.5)
-    render = truth.clone()
-    render[:, 4:] += 0.5
-    images = {"img": torch.cat([truth, render], dim=1), "depth": torch.zeros(8, 8, 3)}
-    write_comparison(tmp_path / "x.png", {"normals": torch.ones(8, 8, 3)}, images)
-    picture = np.asarray(Image.open(tmp_path / "x.png").convert("RGB")).astype(int)
-    assert picture.shape[1] == 5 * 12 - 4
-    assert picture[4, 2].tolist() == picture[4, 14].tolist() == [128, 128, 128]
-    assert picture[4, 12 + 6].tolist() == [255, 255, 255]
-    error = picture[:8, 24:32]
-    assert error[4, 1].sum() < 10
-    assert error[4, 6].sum() > 500  # the colour map's last
-    assert (picture[:8, 48:56] == 255).all()

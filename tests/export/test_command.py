@@ -118,6 +118,31 @@ def test_bad_options(untrained, capsys, option, value):
     assert option[2:].replace("-", "_") in one_line(capsys, "--load-config", str(untrained[0]), option, value)
 
 
+def test_a_resolution_that_no_memory_holds_is_refused_before_anything_is_loaded(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "machine_memory", lambda: 16 * 2**30)
+    none = str(tmp_path / "none.yml")
+    message = one_line(capsys, "--load-config", none, "--resolution", "100000")
+    assert message.startswith("error: resolution 100000: a surface across the box needs about 6519 GiB of memory")
+    most = int(message.split()[-4])
+    assert message.endswith(f"and this machine has 16: give {most} cells at most")
+    assert "there is no such file" in one_line(capsys, "--load-config", none, "--resolution", str(most))
+    assert "GiB" in one_line(capsys, "--load-config", none, "--resolution", str(most + 1))
+    monkeypatch.setattr(command, "machine_memory", lambda: None)
+    assert "there is no such file" in one_line(capsys, "--load-config", none, "--resolution", "100000")
+
+
+def test_the_memory_of_the_machine_or_of_its_container(tmp_path, monkeypatch):
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(command, "_CONTAINER_LIMIT", limit)
+    whole = command.machine_memory()
+    assert whole is not None
+    assert whole > 2**28
+    limit.write_text("max\n")
+    assert command.machine_memory() == whole
+    limit.write_text(f"{whole // 2}\n")
+    assert command.machine_memory() == whole // 2
+
+
 def pipeline_with(surface, space=None, **datamanager) -> tuple[SimpleNamespace, SimpleNamespace]:
     """A model and a data manager whose world is twice as large as the scene."""
     outputs = SimpleNamespace(dataparser_transform=torch.eye(4)[:3], dataparser_scale=0.5)

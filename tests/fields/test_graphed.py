@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from nerf_plugins.fields.base import RadianceField
 from nerf_plugins.fields.graphed import GraphedField
-from nerf_plugins.fields.radiance import RadianceField
+from nerf_plugins.rays import Points
 
 
 class SaysCuda(torch.Tensor):
@@ -21,11 +22,12 @@ class LinearField(RadianceField):
         super().__init__()
         self.layer = nn.Linear(6, 4)
 
-    def density(self, positions: torch.Tensor) -> torch.Tensor:
-        return self(positions, torch.zeros_like(positions))[0]
+    def density(self, points: Points) -> torch.Tensor:
+        return self(points._replace(ray_indices=None, directions=torch.zeros_like(points.positions)))[0]
 
-    def forward(self, positions: torch.Tensor, directions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        result = self.layer(torch.cat([positions, directions], dim=-1)).sigmoid()
+    def forward(self, points: Points) -> tuple[torch.Tensor, torch.Tensor]:
+        assert points.directions is not None
+        result = self.layer(torch.cat([points.positions, points.per_point(points.directions)], dim=-1)).sigmoid()
         return result[:, 0], result[:, 1:]
 
 
@@ -49,36 +51,36 @@ def graphed() -> GraphedField:
     return GraphedField(LinearField())
 
 
-def inputs(n: int, cuda: bool = True) -> tuple[torch.Tensor, torch.Tensor]:
+def inputs(n: int, cuda: bool = True) -> Points:
     positions, directions = torch.rand(n, 3), nn.functional.normalize(torch.rand(n, 3), dim=-1)
-    return (positions.as_subclass(SaysCuda), directions) if cuda else (positions, directions)
+    return Points(positions.as_subclass(SaysCuda) if cuda else positions, directions=directions)
 
 
 @pytest.mark.filterwarnings("ignore:User provided device_type of 'cuda'")
 def test_a_number_of_samples_is_recorded_once(graphed: GraphedField, recorded: list):
     for n in (8, 8, 16, 16, 8):
-        densities, colors = graphed(*inputs(n))
+        densities, colors = graphed(inputs(n))
         assert densities.shape == (n,)
         assert colors.shape == (n, 3)
     moving = inputs(8)
-    graphed(moving[0].requires_grad_(), moving[1])
+    graphed(moving._replace(positions=moving.positions.requires_grad_()))
     assert recorded == [((8, 3), False), ((16, 3), False), ((8, 3), False), ((8, 3), True)]
 
 
 def test_pictures_grids_and_the_cpu_are_not_recorded(graphed: GraphedField, recorded: list):
-    graphed(*inputs(8, cuda=False))
+    graphed(inputs(8, cuda=False))
     with torch.no_grad():
-        graphed(*inputs(8))
+        graphed(inputs(8))
     graphed.field.eval()
-    graphed(*inputs(8))
+    graphed(inputs(8))
     assert recorded == []
 
 
 def test_gradients_that_accumulate_are_not_replayed_over(graphed: GraphedField, recorded: list):
-    densities, _ = graphed.field(*inputs(8, cuda=False))
+    densities, _ = graphed.field(inputs(8, cuda=False))
     densities.sum().backward()
-    graphed(*inputs(8))
+    graphed(inputs(8))
     assert recorded == []
     graphed.field.zero_grad()
-    graphed(*inputs(8))
+    graphed(inputs(8))
     assert len(recorded) == 1

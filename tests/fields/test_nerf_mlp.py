@@ -4,16 +4,17 @@ import pytest
 import torch
 
 from nerf_plugins.errors import InputError
-from nerf_plugins.fields.encoding import encode
+from nerf_plugins.fields.encodings.frequency import encode
 from nerf_plugins.fields.nerf_mlp import NeRFMLP, NeRFMLPConfig
 from nerf_plugins.fields.precision import resolve_precision
+from nerf_plugins.rays import Points
 
 
-def inputs(n: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
+def inputs(n: int = 64) -> Points:
     generator = torch.Generator().manual_seed(0)
     positions = torch.rand(n, 3, generator=generator) * 2 - 1
     directions = torch.nn.functional.normalize(torch.randn(n, 3, generator=generator), dim=-1)
-    return positions, directions
+    return Points(positions, directions=directions)
 
 
 def test_encoding_by_hand():
@@ -39,7 +40,7 @@ def test_the_position_is_concatenated_after_layer_4():
 
 
 def test_density_and_colour_ranges_and_shapes():
-    sigmas, rgbs = NeRFMLP(NeRFMLPConfig(D=3, W=32, skips=(1,)))(*inputs())
+    sigmas, rgbs = NeRFMLP(NeRFMLPConfig(D=3, W=32, skips=(1,)))(inputs())
     assert sigmas.shape == (64,)
     assert rgbs.shape == (64, 3)
     assert (sigmas > 0).all()
@@ -48,38 +49,38 @@ def test_density_and_colour_ranges_and_shapes():
 
 def test_density_alone_is_the_same():
     field = NeRFMLP(NeRFMLPConfig(D=3, W=32, skips=()))
-    positions, directions = inputs()
-    assert torch.equal(field.density(positions), field(positions, directions)[0])
+    points = inputs()
+    assert torch.equal(field.density(points), field(points)[0])
 
 
 def test_density_does_not_depend_on_the_direction_but_colour_does():
     field = NeRFMLP(NeRFMLPConfig(D=2, W=32, skips=(), precision="fp32"))
-    positions, directions = inputs()
-    sigmas, rgbs = field(positions, directions)
-    other_sigmas, other_rgbs = field(positions, -directions)
+    points = inputs()
+    sigmas, rgbs = field(points)
+    other_sigmas, other_rgbs = field(points._replace(directions=-points.directions))
     assert torch.equal(sigmas, other_sigmas)
     assert (rgbs - other_rgbs).abs().max() > 1e-3
 
 
 def test_softplus_has_a_gradient_where_relu_has_none():
-    positions, directions = inputs()
+    points = inputs()
     gradients = {}
     for activation in ("softplus", "relu"):
         field = NeRFMLP(NeRFMLPConfig(D=2, W=16, skips=(), density_activation=activation, precision="fp32"))
         torch.nn.init.constant_(field.density_head.bias, -30.0)
-        field(positions, directions)[0].sum().backward()
+        field(points)[0].sum().backward()
         gradients[activation] = float(field.density_head.weight.grad.abs().sum())
     assert gradients["relu"] == 0.0
     assert gradients["softplus"] > 0.0
 
 
 def test_bf16_is_close_to_fp32_and_trains_fp32_weights():
-    positions, directions = inputs(256)
+    points = inputs(256)
     torch.manual_seed(0)
     exact = NeRFMLP(NeRFMLPConfig(precision="fp32"))
     rounded = NeRFMLP(NeRFMLPConfig(precision="bf16"))
     rounded.load_state_dict(exact.state_dict())
-    outputs = exact(positions, directions), rounded(positions, directions)
+    outputs = exact(points), rounded(points)
     assert outputs[1][1].dtype == torch.float32
     assert (outputs[0][1] - outputs[1][1]).abs().max() < 0.02
     for sigmas, rgbs in outputs:
@@ -105,7 +106,7 @@ def test_precision_by_name():
 
 
 def test_no_points():
-    sigmas, rgbs = NeRFMLP(NeRFMLPConfig())(torch.zeros(0, 3), torch.zeros(0, 3))
+    sigmas, rgbs = NeRFMLP(NeRFMLPConfig())(Points(torch.zeros(0, 3), directions=torch.zeros(0, 3)))
     assert sigmas.shape == (0,)
     assert rgbs.shape == (0, 3)
 

@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from nerf_plugins.errors import InputError
-from nerf_plugins.fields import neus_mlp
+from nerf_plugins.fields.encodings import frequency
 from nerf_plugins.fields.neus_mlp import NeuSMLP, NeuSMLPConfig
+from nerf_plugins.rays import Points
 
 SMALL = {"D": 3, "W": 48, "skips": (1,), "color_layers": 2, "color_width": 32, "precision": "fp32"}
 
@@ -19,39 +20,40 @@ def make_field(perturbed: bool = True, **options) -> NeuSMLP:
     return field
 
 
-def points(n: int = 200) -> tuple[torch.Tensor, torch.Tensor]:
+def points(n: int = 200) -> Points:
     generator = torch.Generator().manual_seed(1)
     positions = torch.rand(n, 3, generator=generator) * 2 - 1
-    return positions, torch.nn.functional.normalize(torch.randn(n, 3, generator=generator), dim=-1)
+    directions = torch.nn.functional.normalize(torch.randn(n, 3, generator=generator), dim=-1)
+    return Points(positions, directions=directions)
 
 
 @pytest.mark.parametrize("options", [{}, {"skips": ()}, {"skips": (1, 2)}, {"position_frequencies": 0}])
 def test_gradients_are_autograds(options: dict):
-    field, (positions, _) = make_field(**options), points()
+    field, positions = make_field(**options), points().positions
     positions.requires_grad_()
-    (expected,) = torch.autograd.grad(field.sdf(positions).sum(), positions)
-    gradients = field.geometry(positions).gradients
+    (expected,) = torch.autograd.grad(field.sdf(Points(positions)).sum(), positions)
+    gradients = field.geometry(Points(positions)).gradients
     assert float(((gradients - expected).norm() / expected.norm()).detach()) < 1e-5
 
 
 def test_gradients_are_those_of_the_distance():
-    field, (positions, _) = make_field(position_frequencies=2).double(), points(20)
+    field, positions = make_field(position_frequencies=2).double(), points(20).positions
     positions, step = positions.double(), 1e-5
     for axis, offset in enumerate(step * torch.eye(3, dtype=torch.float64)):
-        slope = (field.sdf(positions + offset) - field.sdf(positions - offset)) / (2 * step)
-        assert torch.allclose(field.geometry(positions).gradients[:, axis], slope, atol=1e-5)
+        slope = (field.sdf(Points(positions + offset)) - field.sdf(Points(positions - offset))) / (2 * step)
+        assert torch.allclose(field.geometry(Points(positions)).gradients[:, axis], slope, atol=1e-5)
 
 
 @pytest.mark.parametrize("skips", [(), (1, 2)])
 def test_an_eikonal_loss_trains_as_by_autograds_double_backward(skips: tuple[int, ...]):
-    positions, _ = points()
+    positions = points().positions
     losses, fields = [], []
     for explicit in (True, False):
         field, x = make_field(skips=skips).double(), positions.double().requires_grad_()
         if explicit:
-            gradients = field.geometry(x).gradients
+            gradients = field.geometry(Points(x)).gradients
         else:
-            (gradients,) = torch.autograd.grad(field.sdf(x).sum(), x, create_graph=True)
+            (gradients,) = torch.autograd.grad(field.sdf(Points(x)).sum(), x, create_graph=True)
         loss = ((gradients.norm(dim=-1) - 1) ** 2).mean()
         loss.backward()
         losses.append(float(loss.detach()))
@@ -72,45 +74,45 @@ def test_an_eikonal_loss_trains_as_by_autograds_double_backward(skips: tuple[int
 
 
 def test_a_point_does_not_depend_on_its_company():
-    field, (positions, directions) = make_field(), points(1100)
-    geometry = field.geometry(positions)
-    alone = field.geometry(positions[7:8])
+    field, seen = make_field(), points(1100)
+    geometry = field.geometry(seen)
+    alone = field.geometry(seen.part(slice(7, 8)))
     for one, all_of_them in zip(alone, geometry):
         assert torch.allclose(one[0], all_of_them[7], atol=1e-5)
-    colour = field.color(positions, directions, geometry)[7]
-    assert torch.allclose(field.color(positions[7:8], directions[7:8], alone)[0], colour, atol=1e-5)
+    colour = field.color(seen, geometry)[7]
+    assert torch.allclose(field.color(seen.part(slice(7, 8)), alone)[0], colour, atol=1e-5)
 
 
 def test_encoded_frequencies_start_without_influence(monkeypatch: pytest.MonkeyPatch):
-    field, (positions, _) = make_field(perturbed=False), points()
-    expected = field.sdf(positions)
+    field, positions = make_field(perturbed=False), points().positions
+    expected = field.sdf(Points(positions))
 
     def without_frequencies(x: torch.Tensor, n_frequencies: int, base_frequency: float) -> torch.Tensor:
         return torch.cat([x, torch.full((len(x), 6 * n_frequencies), 7.0)], dim=-1)
 
-    monkeypatch.setattr(neus_mlp, "encode", without_frequencies)
-    torch.testing.assert_close(field.sdf(positions), expected)
-    monkeypatch.setattr(neus_mlp, "encode", lambda x, *a: without_frequencies(x, *a).flip(-1))
-    assert not torch.allclose(field.sdf(positions), expected)  # the position has influence
+    monkeypatch.setattr(frequency, "encode", without_frequencies)
+    torch.testing.assert_close(field.sdf(Points(positions)), expected)
+    monkeypatch.setattr(frequency, "encode", lambda x, *a: without_frequencies(x, *a).flip(-1))
+    assert not torch.allclose(field.sdf(Points(positions)), expected)  # the position has influence
 
 
 def test_colour_sees_direction_gradient_and_feature():
-    field, (positions, directions) = make_field(), points()
-    geometry = field.geometry(positions)
-    rgbs = field.color(positions, directions, geometry)
+    field, seen = make_field(), points()
+    geometry = field.geometry(seen)
+    rgbs = field.color(seen, geometry)
     assert ((rgbs >= 0) & (rgbs <= 1)).all()
     for other in (
-        field.color(positions, -directions, geometry),
-        field.color(positions, directions, geometry._replace(gradients=-geometry.gradients)),
-        field.color(positions, directions, geometry._replace(features=geometry.features + 1)),
-        field.color(positions + 0.5, directions, geometry),
+        field.color(seen._replace(directions=-seen.directions), geometry),
+        field.color(seen, geometry._replace(gradients=-geometry.gradients)),
+        field.color(seen, geometry._replace(features=geometry.features + 1)),
+        field.color(seen._replace(positions=seen.positions + 0.5), geometry),
     ):
         assert (rgbs - other).abs().max() > 1e-4
 
 
 def test_colour_trains_the_shape():
-    field, (positions, directions) = make_field(), points()
-    field.color(positions, directions, field.geometry(positions)).sum().backward()
+    field, seen = make_field(), points()
+    field.color(seen, field.geometry(seen)).sum().backward()
     for layer in [*field.layers, field.head, *field.color_layers, field.color_head]:
         for parameter in layer.parameters():
             assert parameter.grad.isfinite().all()
@@ -118,10 +120,10 @@ def test_colour_trains_the_shape():
 
 
 def test_bf16_colours_are_close_and_distances_the_same():
-    positions, directions = points()
+    seen = points()
     exact, rounded = make_field(), make_field(precision="bf16")
-    assert torch.equal(exact.sdf(positions), rounded.sdf(positions))
-    colours = [field.color(positions, directions, field.geometry(positions)) for field in (exact, rounded)]
+    assert torch.equal(exact.sdf(seen), rounded.sdf(seen))
+    colours = [field.color(seen, field.geometry(seen)) for field in (exact, rounded)]
     assert colours[1].dtype == torch.float32
     assert (colours[0] - colours[1]).abs().max() < 0.02
 

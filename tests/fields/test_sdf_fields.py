@@ -7,21 +7,20 @@ import pytest
 import torch
 
 from nerf_plugins.errors import InputError
-from nerf_plugins.fields.encoding import encode, encode_backward
-from nerf_plugins.fields.hash_encoding import HashEncodingConfig
+from nerf_plugins.fields.encodings import HashEncodingConfig
+from nerf_plugins.fields.encodings.frequency import encode, encode_backward
 from nerf_plugins.fields.neus_hash import NeuSHash, NeuSHashConfig
 from nerf_plugins.fields.neus_mlp import NeuSMLP, NeuSMLPConfig
 from nerf_plugins.fields.sdf import SDFField, SDFFieldConfig, Variance
+from nerf_plugins.rays import Points
 
 ENCODING = HashEncodingConfig(
-    n_levels=4, base_resolution=4, max_resolution=32, log2_table_size=10, interpolation="smoothstep"
+    n_levels=4, base_resolution=4, max_resolution=32, log2_table_size=10, interpolation="smoothstep", start_levels=2
 )
 SMALL: dict[str, SDFFieldConfig] = {
     "mlp": NeuSMLPConfig(D=4, W=64, skips=(2,), color_layers=2, color_width=32, precision="fp32"),
-    "hash": NeuSHashConfig(encoding=ENCODING, width=32, start_levels=2, precision="fp32"),
-    "hash, half table": NeuSHashConfig(
-        encoding=replace(ENCODING, precision="fp16"), width=32, start_levels=2, precision="fp32"
-    ),
+    "hash": NeuSHashConfig(encoding=ENCODING, width=32, precision="fp32"),
+    "hash, half table": NeuSHashConfig(encoding=replace(ENCODING, precision="fp16"), width=32, precision="fp32"),
 }
 
 
@@ -41,22 +40,22 @@ def points(n: int = 64) -> torch.Tensor:
 @pytest.mark.parametrize("name", SMALL)
 def test_gradients_are_those_of_autograd(name: str):
     field, x = make(name, noise=0.05), points().requires_grad_()
-    (expected,) = torch.autograd.grad(field.sdf(x).sum(), x)
-    geometry = field.geometry(points())
+    (expected,) = torch.autograd.grad(field.sdf(Points(x)).sum(), x)
+    geometry = field.geometry(Points(points()))
     torch.testing.assert_close(geometry.gradients, expected, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(geometry.sdf, field.sdf(points()))
+    torch.testing.assert_close(geometry.sdf, field.sdf(Points(points())))
     with torch.no_grad():
-        torch.testing.assert_close(field.geometry(points()).gradients, expected, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(field.geometry(Points(points())).gradients, expected, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", SMALL)
 def test_an_eikonal_loss_has_the_parameter_gradients_of_double_backward(name: str):
     field, x = make(name, noise=0.05), points().requires_grad_()
-    (gradients,) = torch.autograd.grad(field.sdf(x).sum(), x, create_graph=True)
+    (gradients,) = torch.autograd.grad(field.sdf(Points(x)).sum(), x, create_graph=True)
     ((gradients.norm(dim=-1) - 1) ** 2).mean().backward()
     expected = {key: p.grad.clone() for key, p in field.named_parameters() if p.grad is not None}
     field.zero_grad()
-    ((field.geometry(points()).gradients.norm(dim=-1) - 1) ** 2).mean().backward()
+    ((field.geometry(Points(points())).gradients.norm(dim=-1) - 1) ** 2).mean().backward()
     assert any(float(grad.abs().max()) > 1e-3 for grad in expected.values())
     for key, p in field.named_parameters():
         if key in expected:
@@ -76,8 +75,8 @@ def test_starts_as_a_sphere(cls: type, radius: float, inside_out: bool, seed: in
     directions = torch.nn.functional.normalize(torch.randn(64, 3), dim=-1)
     radii = torch.linspace(0.0, 1.4, 141)
     with torch.no_grad():
-        values = sign * field.sdf((radii[:, None, None] * directions).view(-1, 3)).view(141, 64)
-        gradients = sign * field.geometry(radius * directions).gradients
+        values = sign * field.sdf(Points((radii[:, None, None] * directions).view(-1, 3))).view(141, 64)
+        gradients = sign * field.geometry(Points(radius * directions)).gradients
     assert (values[0] < 0).all()
     assert (values[-1] > 0).all()
     crossings = (values < 0).sum(0) * radii[1]
@@ -92,14 +91,14 @@ def test_starts_as_a_sphere(cls: type, radius: float, inside_out: bool, seed: in
 def test_colours_are_colours_and_no_points_are_no_trouble(name: str):
     field, x = make(name, noise=0.05), points()
     directions = torch.nn.functional.normalize(points(), dim=-1)
-    colors = field.color(x, directions, field.geometry(x))
+    colors = field.color(Points(x, directions=directions), field.geometry(Points(x)))
     assert colors.shape == x.shape
     assert float(colors.min()) >= 0
     assert float(colors.max()) <= 1
     assert float(colors.std()) > 0
     none = torch.zeros(0, 3)
-    assert field.color(none, none, field.geometry(none)).shape == (0, 3)
-    assert field.sdf(none).shape == (0,)
+    assert field.color(Points(none, directions=none), field.geometry(Points(none))).shape == (0, 3)
+    assert field.sdf(Points(none)).shape == (0,)
 
 
 def test_progress_switches_on_the_levels_of_the_hash():
@@ -107,10 +106,10 @@ def test_progress_switches_on_the_levels_of_the_hash():
     assert isinstance(field, NeuSHash)
     field.set_progress(0.0)
     assert field.encoding.n_active_levels == 2
-    coarse = field.sdf(points())
+    coarse = field.sdf(Points(points()))
     field.set_progress(1.0)
     assert field.encoding.n_active_levels == 4
-    assert not torch.allclose(coarse, field.sdf(points()))
+    assert not torch.allclose(coarse, field.sdf(Points(points())))
 
 
 def test_the_encodings_backward_is_autograds():
@@ -138,7 +137,7 @@ def test_the_variance_at_its_limits_has_finite_gradients(v: float):
 
 def test_bad_options_of_the_hash():
     with pytest.raises(InputError, match="start_levels must be >= 1, got 0"):
-        NeuSHashConfig(start_levels=0)
+        HashEncodingConfig(start_levels=0)
 
 
 def test_parameters_of_the_papers_mlp():

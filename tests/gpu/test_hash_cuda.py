@@ -5,10 +5,11 @@ import copy
 import pytest
 import torch
 
+from nerf_plugins.fields.encodings import HashEncoding, HashEncodingConfig
 from nerf_plugins.fields.graphed import GraphedField
-from nerf_plugins.fields.hash_encoding import HashEncoding, HashEncodingConfig
 from nerf_plugins.fields.nerf_hash import NeRFHash, NeRFHashConfig
 from nerf_plugins.ops import HashLevels, hash_encode, hash_levels
+from nerf_plugins.rays import Points
 
 from .test_ops_cuda import no_host_sync
 
@@ -120,7 +121,7 @@ def test_a_replayed_field_has_the_same_values_and_gradients(generator):
         for call, field in ((eager, eager), (replayed, replayed.field)):
             field.zero_grad()
             x = positions.clone().requires_grad_()
-            densities, colors = call(x, directions)
+            densities, colors = call(Points(x, directions=directions))
             (densities.square().mean() + colors.square().mean()).backward()
             results.append([densities, colors, x.grad, *[p.grad for p in field.parameters()]])
         for expected, got in zip(*results, strict=True):

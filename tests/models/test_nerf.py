@@ -185,6 +185,14 @@ def test_a_camera_is_rendered_in_chunks_that_do_not_matter():
         assert torch.allclose(whole[name], pieces[name], atol=1e-5)
 
 
+def test_a_camera_without_pixels_is_rendered_as_one_pixel():
+    """A browser's window has no height while it opens."""
+    pose = torch.tensor([[[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 3]]])
+    camera = Cameras(pose, fx=20.0, fy=20.0, cx=8.0, cy=0.0, width=16, height=0, camera_type=CameraType.PERSPECTIVE)
+    assert make_model().eval().get_outputs_for_camera(camera)["depth"].shape == (1, 16, 1)
+    assert int(camera.height) == 1
+
+
 @pytest.mark.parametrize(("height", "names"), [(5, {"psnr"}), (6, {"psnr", "ssim"})])
 def test_image_metrics_of_images_that_are_smaller_than_a_window(height: int, names: set[str]):
     image = torch.rand(height, 30, 3)

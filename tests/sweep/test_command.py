@@ -20,7 +20,7 @@ TINY = {
         "pipeline.model.field.encoding.log2_table_size": 10,
         "pipeline.model.occupancy.grid.resolution": 16,
         "pipeline.model.occupancy.grid.warmup_steps": 4,
-        "pipeline.model.occupancy.samples_per_batch": 256,
+        "pipeline.model.occupancy.budget.samples_per_batch": 256,
     },
 }
 

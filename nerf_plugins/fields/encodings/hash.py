@@ -86,6 +86,7 @@ class HashEncoding(Encoding):
         for name, value in levels._asdict().items():
             self.register_buffer(name, value, persistent=False)
         self.table = nn.Parameter(torch.empty(int(levels.offsets[-1]), config.n_features).uniform_(-1e-4, 1e-4))
+        self.register_buffer("one_half", torch.tensor(0.5), persistent=False)
         self.n_active_levels = config.n_levels
         self._tcnn = _TcnnGrid(config, self.table.numel()) if config.implementation == "tcnn" else None
 
@@ -118,7 +119,7 @@ class HashEncoding(Encoding):
         return 0.5 * hash_encode_backward(self._unit(x), self.table, grad, self._levels(), **self._options())
 
     def _unit(self, positions: Tensor) -> Tensor:
-        return 0.5 * positions + 0.5
+        return torch.add(self.one_half, positions, alpha=0.5)
 
     def _levels(self) -> HashLevels:
         return HashLevels(self.scales, self.resolutions, self.offsets)  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from nerf_plugins.errors import InputError
 from nerf_plugins.fields.base import Dataset
 from nerf_plugins.fields.encodings import WindowedEncoding, WindowedEncodingConfig
-from nerf_plugins.fields.layers import SkipLayers, linear, pad_columns, pad_rows
+from nerf_plugins.fields.layers import SkipLayers, first_rows, linear, pad_columns, pad_rows
 from nerf_plugins.fields.precision import Precision, resolve_precision
 from nerf_plugins.rays import Needs, Points
 
@@ -85,7 +85,7 @@ class WarpNetwork(nn.Module):
         times = pad_rows(points.encoded(self.time, 2.0 * points.times[:, None] - 1.0)).to(dtype)
         inputs = torch.cat([self.position(pad_rows(points.positions), dtype), times], dim=-1)
         (outputs,) = linear(self.layers(pad_columns(inputs)), self.head)
-        return outputs[:n].float()
+        return first_rows(outputs.float(), n)
 
 
 def check_motion(dataset: Dataset) -> None:

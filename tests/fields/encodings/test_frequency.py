@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from nerf_plugins.fields.encoding import encode, encode_backward
+from nerf_plugins.fields.encodings.frequency import encode, encode_backward
 
 
 @pytest.mark.parametrize("base_frequency", [1.0, torch.pi])

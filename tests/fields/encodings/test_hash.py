@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nerf_plugins.errors import InputError
-from nerf_plugins.fields.hash_encoding import HashEncoding, HashEncodingConfig
+from nerf_plugins.fields.encodings import HashEncoding, HashEncodingConfig
 from nerf_plugins.ops import hash_encode
 
 SMALL = HashEncodingConfig(n_levels=3, base_resolution=4, max_resolution=16, log2_table_size=9)

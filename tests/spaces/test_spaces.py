@@ -2,7 +2,8 @@ import pytest
 import torch
 from nerfstudio.cameras.rays import RayBundle
 
-from nerf_plugins.spaces import BoxSpace, ContractedSpace, CubeSpace, NDCSpace, box_span, make_space
+from nerf_plugins.errors import InputError
+from nerf_plugins.spaces import SPACES, BoxSpace, ContractedSpace, CubeSpace, NDCSpace, box_span, suitable_space
 
 AABB = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 3.0, 1.0]])
 NDC_BOX = torch.tensor([[-1.5, -1.5, -1.0], [1.5, 1.5, 1.0]])
@@ -77,7 +78,7 @@ def test_ndc_rays_end_at_infinity_and_rays_that_look_back_see_nothing():
     end = rays.origins + rays.fars[:, None] * rays.directions
     assert end[0, 2].item() == pytest.approx(1.0, abs=1e-5)
     assert (rays.fars[1:] <= rays.nears[1:]).all()
-    assert all(bool(x.isfinite().all()) for x in rays)
+    assert all(bool(x.isfinite().all()) for x in rays if x is not None)
 
 
 def test_ndc_respects_a_crop():
@@ -89,13 +90,28 @@ def test_ndc_respects_a_crop():
 
 
 def test_kinds():
-    ndc = {"focal_x": 1.0, "focal_y": 1.0, "near": 1.0}
-    assert type(make_space("box", AABB, None)) is BoxSpace
-    assert type(make_space("contracted", AABB, None)) is ContractedSpace
-    assert type(make_space("ndc", AABB, ndc)) is NDCSpace
-    with pytest.raises(ValueError, match="llff-data"):
-        make_space("ndc", AABB, None)
-    assert isinstance(make_space("ndc", NDC_BOX, ndc), NDCSpace)
+    ndc = {"focal_x": 1.0, "focal_y": 2.0, "near": 0.5}
+    for name, cls in {"box": BoxSpace, "contracted": ContractedSpace, "ndc": NDCSpace}.items():
+        space = SPACES[name].of_dataset(AABB, {"ndc": ndc})
+        assert type(space) is cls
+        assert torch.equal(space.aabb, AABB)
+    assert isinstance(space, NDCSpace)
+    assert (space.focal_x, space.focal_y, space.near) == (1.0, 2.0, 0.5)
+    with pytest.raises(InputError, match="llff-data"):
+        SPACES["ndc"].of_dataset(AABB, {})
+
+
+@pytest.mark.parametrize(
+    ("metadata", "name"),
+    [
+        ({}, "box"),
+        ({"cameras_inside_box": False}, "box"),
+        ({"cameras_inside_box": True}, "contracted"),
+        ({"cameras_inside_box": True, "ndc": {}}, "ndc"),
+    ],
+)
+def test_the_space_that_suits_a_dataset(metadata: dict, name: str):
+    assert suitable_space(metadata) == name
 
 
 def test_the_cube_scales_evenly_and_keeps_distances():

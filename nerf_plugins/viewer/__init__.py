@@ -1,0 +1,1 @@
+"""What nerfstudio's web viewer does besides its own."""
