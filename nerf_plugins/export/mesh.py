@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from trimesh import Trimesh
 
 
-def model_mesh(
-    model: Any, resolution: int, closed: bool = False, track: Track = iter, time: float = 0.0
-) -> Trimesh:
+def model_mesh(model: Any, resolution: int, closed: bool = False, track: Track = iter, time: float = 0.0) -> Trimesh:
     """What a model shows of its surface, so cut to the run's crop; in the scene's space, without colours.
 
     Args:

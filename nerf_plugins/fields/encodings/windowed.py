@@ -56,7 +56,7 @@ class WindowedEncoding(Encoding):
         self.config = config
         self.n_coordinates = n_coordinates
         self.register_buffer("windows", torch.ones(config.n_frequencies), persistent=False)
-        self.set_progress(1.0)
+        self._alpha = float(config.n_frequencies)
 
     @property
     def width(self) -> int:
@@ -64,11 +64,14 @@ class WindowedEncoding(Encoding):
         return self.n_coordinates * (1 + 2 * self.config.n_frequencies)
 
     def set_progress(self, progress: float) -> None:
-        """Sets the windows."""
+        """Sets the windows, without waiting for their device."""
         config = self.config
         done = 1.0 if config.share == 0 else min(progress / config.share, 1.0)
         alpha = config.start_frequencies + done * (config.n_frequencies - config.start_frequencies)
-        self.windows.copy_(windows(alpha, config.n_frequencies))
+        if alpha == self._alpha:  # most steps of most encodings: nothing is launched
+            return
+        self._alpha = alpha
+        self.windows.copy_(windows(alpha, config.n_frequencies, self.windows.device))
 
     def forward(self, x: Float[Tensor, "n d"], dtype: torch.dtype = torch.float32) -> Float[Tensor, "n width"]:
         """Features of coordinates in [-1, 1]."""
@@ -78,12 +81,12 @@ class WindowedEncoding(Encoding):
         return (encoded * scales).to(dtype)
 
 
-def windows(alpha: float, n_frequencies: int) -> Float[Tensor, "n_frequencies"]:
+def windows(alpha: float, n_frequencies: int, device: torch.device | None = None) -> Float[Tensor, "n_frequencies"]:
     r""":math:`w_k = (1 - \cos(\pi\, \mathrm{clamp}(\alpha - k, 0, 1))) / 2`: how much of each octave is there.
 
     Example:
         >>> windows(1.5, 3).tolist()
         [1.0, 0.5, 0.0]
     """
-    open_to = (alpha - torch.arange(n_frequencies, dtype=torch.float64)).clamp(0.0, 1.0)
+    open_to = (alpha - torch.arange(n_frequencies, dtype=torch.float64, device=device)).clamp(0.0, 1.0)
     return (0.5 * (1.0 - torch.cos(torch.pi * open_to))).float()
