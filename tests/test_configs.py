@@ -9,7 +9,8 @@ import yaml
 from nerfstudio.configs.base_config import InstantiateConfig
 
 import nerf_plugins.dataparsers
-import nerf_plugins.methods  # noqa: F401 - makes all of them known
+import nerf_plugins.methods.neus_hash
+import nerf_plugins.methods.vanilla_nerf  # noqa: F401 - with the one before, makes all of them known
 from nerf_plugins.dataparsers.neus import NeusDataParserConfig
 from nerf_plugins.fields.encodings import HashEncodingConfig
 from nerf_plugins.fields.nerf_hash import NeRFHashConfig

@@ -16,17 +16,16 @@ class ProcessDataOptions:
     data: Annotated[Path, tyro.conf.Positional]
     """A folder of photos, or a video."""
     output_dir: Path
-    """Folder for the dataset. Called again with the same photos and options, the command goes on where it was; else it must
-    not exist, or be empty."""
+    """Folder for the dataset: a new or empty one. Called again with the same photos and options, the command goes on where it was."""
     masks: Path | None = None
-    """Folder of masks named as the photos, black where nothing is to be learnt. None: `masks` in the photos' folder or
-    beside it, where there is one."""
+    """Folder of masks named as the photos, black where nothing is to be learnt.
+    None: `masks` in the photos' folder or beside it, where there is one."""
     frames: int = 200
     """Frames to take from a video; fewer if the camera moves too little for so many."""
     matching: Literal["auto", "exhaustive", "sequential", "nearest"] = "auto"
-    """Which photos are compared. exhaustive: all with all. sequential: with those that follow, and the most
-    similar ones. nearest: with the most similar ones. auto: sequential for a video, else
-    exhaustive for up to 80 photos and nearest for more."""
+    """Which photos are compared. exhaustive: all with all.
+    sequential: with those that follow, and the most similar ones. nearest: with the most similar ones.
+    auto: sequential for a video, else exhaustive for up to 80 photos and nearest for more."""
     neighbours: int = 20
     """Most similar photos that each is compared with (nearest), or photos that follow (sequential: half as many)."""
     mapper: Literal["incremental", "global"] = "incremental"
@@ -35,10 +34,9 @@ class ProcessDataOptions:
     """Which photos share a camera. auto: those of one size, and of one camera, lens and focal length by their EXIF.
     one: all of one size. each: none."""
     feature_size: int = 1600
-    """Longer side, in pixels, of the pictures in which features are looked for; larger
-    photos are shrunk for it."""
+    """Longer side, in pixels, of the pictures in which features are looked for; larger photos are shrunk for it."""
     features: int = 4096
-    """Features of a photo, at most."""
+    """Features of a photo, about, at most; one of two directions counts once."""
     min_registered: float = 0.3
     """Share of the photos that must get a pose; with fewer no dataset is written."""
     dry_run: bool = False

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,20 @@ def opened_output(folder: Path, wanted: dict[str, Any]) -> Iterator[Path]:
         if not (work / "made_of.json").exists():
             write_json(wanted, work / "made_of.json")
         yield work
+    except InputError:
+        if not (work / "database.db").exists():
+            _take_back(folder)
+        raise
     finally:
         lock.release()
+
+
+def _take_back(folder: Path) -> None:
+    """Takes away what was written before a photo or mask turned out to be bad: without it the photos are others."""
+    for name in (WORK, "images", "masks"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    with suppress(OSError):  # not empty
+        folder.rmdir()
 
 
 def check_output(folder: Path, wanted: dict[str, Any]) -> None:

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from nerf_plugins.captures.adjustment import adjusted, pose
 from nerf_plugins.captures.job import CameraGroup, Intrinsics, Job, Matched, Posed, Reconstruction, write_reconstruction
-from nerf_plugins.captures.orientation import upright
 from nerf_plugins.captures.pairs import Pair, all_pairs, following, image_codes, merged, most_similar
 from nerf_plugins.errors import InputError
 
@@ -31,12 +31,6 @@ MEMORY_PER_PIXEL = 320
 """Bytes that the search for features takes for each pixel of a picture: it enlarges the picture and keeps many scales of it."""
 LOOPS = 5
 """Most similar images that each of a sequence is compared with, besides those that follow."""
-OWN_CENTRE = 10
-"""Images that a camera must have for its principal point to be freed."""
-MOVED_CENTRE = 0.1
-"""Share of the size that a principal point may move; more is no camera but a misfit."""
-MAX_ERROR, MIN_ANGLE = 4.0, 1.5
-"""COLMAP's own filter: pixels, degrees."""
 
 
 def main(path: str) -> int:
@@ -102,11 +96,9 @@ def _camera_of(db: Any, group: CameraGroup) -> int:
 def _register_group(job: Job, database: Path, group: CameraGroup) -> None:
     import pycolmap
 
-    few = len(group.names) < OWN_CENTRE
     reader = pycolmap.ImageReaderOptions()
-    reader.camera_model = "SIMPLE_RADIAL" if few else "OPENCV"
-    f, x, y = group.focal, group.width / 2, group.height / 2
-    reader.camera_params = ",".join(map(str, (f, x, y, 0.0) if few else (f, f, x, y, 0.0, 0.0, 0.0, 0.0)))
+    reader.camera_model = "SIMPLE_RADIAL"
+    reader.camera_params = ",".join(map(str, (group.focal, group.width / 2, group.height / 2, 0.0)))
     pycolmap.import_images(
         str(database), str(job.images), pycolmap.CameraMode.SINGLE, list(group.names), options=reader
     )
@@ -194,7 +186,9 @@ def _map(job: Job, database: Path, ids: dict[str, int]) -> None:
         )
     for folder in part.iterdir():
         shutil.rmtree(folder)
-    model = _adjusted(models[0])
+    _say(stage="adjustment", done=0, total=1)
+    model = adjusted(models[0])
+    _say(stage="adjustment", done=1, total=1)
     reconstruction = _summary(model, models, database, ids)
     (part / "0").mkdir()
     model.write(str(part / "0"))
@@ -236,59 +230,13 @@ def _models(job: Job, database: Path, part: Path, count: int) -> list[Any]:
     return list(models.values())
 
 
-def _adjusted(model: Any) -> Any:
-    """The model after an adjustment that frees the principal points, in its upright frame.
-
-    They stay fixed while poses are found: freed then, they took two photos of a capture of 50 to wrong places.
-    """
-    import pycolmap
-
-    before = pycolmap.Reconstruction(model)
-    config, options = pycolmap.BundleAdjustmentConfig(), pycolmap.BundleAdjustmentOptions()
-    users: dict[int, int] = {}
-    for image_id in model.reg_image_ids():
-        config.add_image(image_id)
-        camera_id = model.image(image_id).camera_id
-        users[camera_id] = users.get(camera_id, 0) + 1
-    for camera_id, count in users.items():
-        if count < OWN_CENTRE:
-            config.set_constant_cam_intrinsics(camera_id)
-    config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
-    options.refine_principal_point, options.print_summary = True, False
-    _say(stage="adjustment", done=0, total=1)
-    if any(count >= OWN_CENTRE for count in users.values()):
-        pycolmap.create_default_bundle_adjuster(options, config, model).solve()
-        pycolmap.ObservationManager(model).filter_all_points3D(MAX_ERROR, MIN_ANGLE)
-        model.update_point_3d_errors()
-        if any(_is_misfit(model.camera(camera_id)) for camera_id in users):
-            model = before
-    poses, points = _poses(model), np.array([p.xyz for p in model.points3D.values()])
-    to = upright(poses, points)
-    model.transform(pycolmap.Sim3d(to.scale, pycolmap.Rotation3d(to.rotation), to.translation))
-    _say(stage="adjustment", done=1, total=1)
-    return model
-
-
-def _is_misfit(camera: Any) -> bool:
-    x, y = camera.principal_point_x / camera.width - 0.5, camera.principal_point_y / camera.height - 0.5
-    return camera.has_bogus_params(0.1, 10.0, 1.0) or max(abs(x), abs(y)) > MOVED_CENTRE
-
-
-def _poses(model: Any) -> np.ndarray:
-    return np.stack([_pose(model.image(i)) for i in model.reg_image_ids()])
-
-
-def _pose(image: Any) -> np.ndarray:
-    return image.cam_from_world().inverse().matrix()
-
-
 def _summary(model: Any, models: Sequence[Any], database: Path, ids: dict[str, int]) -> Reconstruction:
     import pycolmap
 
     with pycolmap.Database.open(str(database)) as db:
         partners = _partners(db)
         features = {name: db.num_keypoints_for_image(i) for name, i in ids.items()}
-    inside = [{m.image(i).name for i in m.reg_image_ids()} for m in models]
+    inside = own_images([{m.image(i).name for i in m.reg_image_ids()} for m in models])
     images = sorted((model.image(i) for i in model.reg_image_ids()), key=lambda image: image.name)
     used = {image.camera_id for image in images}
     return Reconstruction(
@@ -306,9 +254,20 @@ def _summary(model: Any, models: Sequence[Any], database: Path, ids: dict[str, i
     )
 
 
+def own_images(components: Sequence[set[str]]) -> list[set[str]]:
+    """Of components, the largest first, the images that no larger one has; those left with none are not there. COLMAP may place an image
+    in several."""
+    known: set[str] = set()
+    own = []
+    for names in components:
+        own.append(names - known)
+        known |= names
+    return [names for names in own if names]
+
+
 def _posed(model: Any, image: Any) -> Posed:
     errors = [model.point3D(p.point3D_id).error for p in image.get_observation_points2D()]
-    return Posed(_pose(image).tolist(), image.camera_id, len(errors), float(np.mean(errors)) if errors else 0.0)
+    return Posed(pose(image).tolist(), image.camera_id, len(errors), float(np.mean(errors)) if errors else 0.0)
 
 
 def _partners(db: Any) -> dict[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -15,23 +15,31 @@ from nerf_plugins.captures.job import Job, Reconstruction, read_reconstruction
 from nerf_plugins.errors import InputError
 
 INSTALL = 'pip install "nerf-plugins[process]"'
+VERSION = "4"
+"""Of pycolmap; earlier ones cannot match a given list of pairs."""
 OnProgress = Callable[[str, int, int], None]
 """Called with a stage, how much of it is done, and how much there is."""
 
 
-def is_installed() -> bool:
-    """pycolmap is looked for, not imported: see `reconstruction.py`."""
-    return importlib.util.find_spec("pycolmap") is not None
-
-
 def check_installed() -> None:
-    """Says how to get pycolmap.
+    """Looks for pycolmap without importing it: see `reconstruction.py`.
 
     Raises:
-        InputError: it is not there.
+        InputError: it is not there, or of another version; says how to get it.
     """
-    if not is_installed():
+    found = installed_version()
+    if found is None:
         raise InputError(f"pycolmap, which finds the cameras' poses, is not installed: {INSTALL}")
+    if found.partition(".")[0] != VERSION:
+        raise InputError(f"pycolmap {found} is installed and {VERSION} is needed: {INSTALL}")
+
+
+def installed_version() -> str | None:
+    """Of pycolmap; None where it is not installed."""
+    try:
+        return importlib.metadata.version("pycolmap")
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def run(job: Job, on_progress: OnProgress) -> Reconstruction:

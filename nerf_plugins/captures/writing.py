@@ -52,7 +52,7 @@ def nerfstudio_pose(image: Posed) -> list[list[float]]:
     return pose.tolist()
 
 
-def _camera(reconstruction: Reconstruction, key: int) -> dict[str, float]:
+def _camera(reconstruction: Reconstruction, key: int) -> dict[str, Any]:
     values = asdict(reconstruction.cameras[key])
     return {{"width": "w", "height": "h", "fx": "fl_x", "fy": "fl_y"}.get(name, name): v for name, v in values.items()}
 

@@ -18,7 +18,7 @@ _SMALLEST_ANGLE = 1e-2
 class CameraPosesConfig(CameraOptimizerConfig):
     """Adjustment of the training cameras' poses"""
 
-    _target: type = field(default_factory=lambda: CameraPoses)
+    _target: type = field(default_factory=lambda: CameraPoses, kw_only=True)
 
 
 class CameraPoses(CameraOptimizer):

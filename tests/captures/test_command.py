@@ -24,7 +24,7 @@ from tests.captures.made_scene import aligned_error, arc, picture
 COUNT = 8
 NAMES = ["#0 é", *map(str, range(1, COUNT))]
 SAFE = "_0_é.png"
-needs_pycolmap = pytest.mark.skipif(not worker.is_installed(), reason="pycolmap is not installed")
+needs_pycolmap = pytest.mark.skipif(worker.installed_version() is None, reason="pycolmap is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +123,27 @@ def test_a_kill_loses_only_what_was_under_way(dataset, tmp_path):
 
 
 @needs_pycolmap
+@pytest.mark.parametrize(("is_worth", "lens"), [(True, "OPENCV"), (False, "SIMPLE_RADIAL")])
+def test_the_last_adjustment_frees_the_lens_where_it_is_worth_it(dataset, is_worth, lens):
+    """In a process of its own, for pycolmap's sake. The true centre is (120, 90)."""
+    code = f"""
+import pycolmap, numpy as np
+from nerf_plugins.captures import adjustment
+adjustment.OWN_CENTRE, adjustment.OWN_POINTS, adjustment.is_worth = 3, 50, lambda *_: {is_worth}
+model = adjustment.adjusted(pycolmap.Reconstruction({str(dataset / "colmap" / "sparse" / "0")!r}))
+(camera,) = model.cameras.values()
+print(camera.model.name, camera.principal_point_x, camera.principal_point_y, model.compute_mean_reprojection_error())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    name, x, y, error = done.stdout.split()
+    assert name == lens
+    assert (float(x) != 120.0) == is_worth
+    assert abs(float(x) - 120.0) < 12
+    assert abs(float(y) - 90.0) < 12
+    assert float(error) < 0.6
+
+
+@needs_pycolmap
 def test_the_reconstructing_process_ends_with_its_parent(dataset, tmp_path):
     job = Job(**{**vars(Job.read(dataset / "colmap" / "reconstruction_job.json")), "folder": tmp_path})
     job.write(tmp_path / "job.json")
@@ -165,10 +186,29 @@ def test_bad_input_is_one_line_and_nothing_is_written(photos, tmp_path, changes,
     assert not (tmp_path / "out").exists()
 
 
-def test_without_pycolmap_one_line_says_how_to_get_it(photos, tmp_path, monkeypatch):
-    monkeypatch.setattr(worker, "is_installed", lambda: False)
-    with pytest.raises(InputError, match=r"pycolmap.* is not installed: pip install"):
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [
+        (None, r"pycolmap.* is not installed: pip install"),
+        ("3.13.0", r"pycolmap 3.13.0 is installed and 4 is needed: pip install"),
+    ],
+)
+def test_without_the_right_pycolmap_one_line_says_how_to_get_it(photos, tmp_path, monkeypatch, version, message):
+    monkeypatch.setattr(worker, "installed_version", lambda: version)
+    with pytest.raises(InputError, match=message):
         process_data(ProcessDataOptions(data=photos, output_dir=tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_broken_photo_leaves_nothing_behind_so_that_it_can_be_taken_away(tmp_path, monkeypatch):
+    monkeypatch.setattr(worker, "installed_version", lambda: "4.2.1")
+    (tmp_path / "photos").mkdir()
+    for k, pose in enumerate(arc(4)):
+        Image.fromarray(picture(pose)).save(tmp_path / "photos" / f"{k}.jpg")
+    whole = (tmp_path / "photos" / "3.jpg").read_bytes()
+    (tmp_path / "photos" / "3.jpg").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"3.jpg: the image is broken"):
+        process_data(ProcessDataOptions(data=tmp_path / "photos", output_dir=tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 

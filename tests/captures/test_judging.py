@@ -47,6 +47,19 @@ def test_photos_with_less_than_a_third_of_the_usual_points_are_doubted():
     assert "e.jpg (299)" in judgement.warnings[-1]
 
 
+@pytest.mark.parametrize(("count", "is_rough"), [(199, True), (200, False)])
+def test_few_points_in_all_photos_are_said(count, is_rough):
+    reconstruction = made(dict.fromkeys(SEEN, count))
+    lines = judge(reconstruction, sharpness(reconstruction)).warnings
+    assert lines == (
+        [
+            f"half of the photos see {count} points or fewer: poses may be a few percent off; larger photos, or more texture, help"
+        ]
+        if is_rough
+        else []
+    )
+
+
 def test_several_parts_are_said():
     reconstruction = made(SEEN, components=[4, 3, 2])
     (line,) = judge(reconstruction, sharpness(reconstruction)).warnings[:1]

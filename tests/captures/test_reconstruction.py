@@ -27,18 +27,17 @@ def test_the_largest_component_is_taken_not_the_first():
     assert reconstruction.largest_first(models) == [models[2], models[1], models[3], models[0]]
 
 
+def test_a_component_within_a_larger_one_is_none():
+    found = reconstruction.own_images([{"a", "b", "c"}, {"b", "c"}, {"c", "d"}])
+    assert found == [{"a", "b", "c"}, {"d"}]
+
+
 @dataclass
 class Camera:
     model: SimpleNamespace
     params: list[float]
     width: int = 200
     height: int = 100
-    principal_point_x: float = 100.0
-    principal_point_y: float = 50.0
-    bogus: bool = False
-
-    def has_bogus_params(self, *limits: float) -> bool:
-        return self.bogus
 
 
 def test_cameras_become_opencvs():
@@ -48,14 +47,6 @@ def test_cameras_become_opencvs():
     assert reconstruction.intrinsics(simple) == Intrinsics(200, 100, 10.0, 10.0, 5.0, 6.0, 0.1, 0.0, 0.0, 0.0)
     with pytest.raises(InputError, match="camera model FOV"):
         reconstruction.intrinsics(Camera(SimpleNamespace(name="FOV"), []))
-
-
-def test_a_principal_point_that_went_far_is_a_misfit():
-    model = SimpleNamespace(name="OPENCV")
-    assert not reconstruction._is_misfit(Camera(model, [], principal_point_x=119.0))
-    assert reconstruction._is_misfit(Camera(model, [], principal_point_x=121.0))
-    assert reconstruction._is_misfit(Camera(model, [], principal_point_y=39.0))
-    assert reconstruction._is_misfit(Camera(model, [], bogus=True))
 
 
 def test_memory_bounds_the_threads(tmp_path, monkeypatch):

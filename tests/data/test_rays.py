@@ -87,16 +87,23 @@ def test_rays_by_hand():
         {"camera_type": CameraType.FISHEYE},
         {"camera_type": torch.tensor([[1], [1], [1], [2]])},
         {"distortion_params": torch.tensor([0.1, 0.0, 0.0, 0.0, 0.0, 0.0]).repeat(4, 1)},
-        {"times": torch.linspace(0, 1, 4)[:, None]},
         {"metadata": {"cam_idx": torch.arange(4)[:, None]}},
     ],
-    ids=["fisheye", "one fisheye", "distorted", "times", "metadata"],
+    ids=["fisheye", "one fisheye", "distorted", "metadata"],
 )
 def test_other_cameras_get_nerfstudios_rays(options: dict):
     cameras = random_cameras(4, 30, **options)
     generator = make_ray_generator(cameras)
     assert type(generator) is RayGenerator
     assert len(generator(random_pixels(cameras, 20))) == 20
+
+
+def test_rays_have_the_times_of_their_cameras():
+    cameras = random_cameras(4, 30, times=torch.linspace(0, 1, 4)[:, None])
+    pixels = random_pixels(cameras, 20)
+    generator = make_ray_generator(cameras)
+    assert type(generator) is PinholeRayGenerator
+    assert torch.equal(generator(pixels).times, torch.linspace(0, 1, 4)[pixels[:, 0]][:, None])
 
 
 def test_distortion_of_zero_is_none():
