@@ -29,6 +29,7 @@ from torch.amp.grad_scaler import GradScaler
 
 from nerf_plugins.dataparsers.demo import DemoDataParserConfig
 from nerf_plugins.engine.presets import resolve_presets
+from nerf_plugins.fields.base import NO_DATASET
 
 warnings.filterwarnings("ignore")
 
@@ -79,8 +80,10 @@ def make_trainer(specification: Any, overrides: Sequence[str], folder: Path) -> 
     """A trainer on the demo scene, on the CPU yet."""
     config = copy.deepcopy(specification.config)
     resolve_presets(config, "cuda")
+    needs = config.pipeline.model.field.setup(dataset=NO_DATASET).needs
+    scene = "moving" if "times" in needs else "demo"
     config.pipeline.datamanager.dataparser = DemoDataParserConfig(
-        data=folder / "demo", resolution=64, num_train=4, num_val=2, num_test=2
+        data=folder / "demo", scene=scene, resolution=64, num_train=4, num_val=2, num_test=2
     )
     config.machine.device_type, config.vis = "cpu", "tensorboard"
     config.output_dir, config.timestamp = folder / "outputs", "fake"

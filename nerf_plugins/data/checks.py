@@ -51,11 +51,27 @@ def check_dataparser_outputs(outputs: DataparserOutputs, split: str, opens_image
             "scale does not suit these cameras; with nerfstudio-data give --orientation-method none --center-method none"
         )
     check_poses(outputs.cameras.camera_to_worlds, [str(name) for name in names])
+    check_times(outputs.cameras.times, [str(name) for name in names])
     if split == "train" and not bool(looks_at_box(outputs.cameras, outputs.scene_box.aabb).any()):
         raise InputError(
             f"no training camera looks at the scene box {outputs.scene_box.aabb.tolist()}: check the poses' convention "
             "(x right, y up, looking along -z) and the dataparser's scale"
         )
+
+
+def check_times(times: Tensor | None, names: list[str]) -> None:
+    """Checks that the photos' times, where there are any, are in [0, 1].
+
+    Raises:
+        InputError: naming the first image whose time is not.
+    """
+    if times is None:
+        return
+    for name, time in zip(names, times.reshape(-1).tolist()):
+        if not 0.0 <= time <= 1.0:
+            raise InputError(
+                f"the time of {name} is {time:g}, not in [0, 1]: divide the dataset's times by the last one"
+            )
 
 
 def missing_image(path: Path) -> str:

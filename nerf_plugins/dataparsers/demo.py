@@ -25,6 +25,7 @@ from nerf_plugins.dataparsers import cache
 from nerf_plugins.errors import InputError
 from nerf_plugins.scenes import SCENES, Camera, Scene, render
 from nerf_plugins.scenes.cameras import dome, held_out_places, pick_evenly
+from nerf_plugins.scenes.moving import moving_scene, spread_times
 
 VERSION = 1
 """Part of the cache's name: count it up whenever the pictures or the cameras change."""
@@ -39,6 +40,8 @@ FIELD_OF_VIEW = 0.6911112070083618
 SUPERSAMPLE = 2
 """Rays a pixel along each side: edges in quarters, in a time that a first run can wait for."""
 SPLITS = ("train", "val", "test")
+MOVING = "moving"
+"""The scene whose pictures have times."""
 
 
 def default_folder() -> Path:
@@ -54,8 +57,8 @@ class DemoDataParserConfig(DataParserConfig):
     """target class to instantiate"""
     data: Path = field(default_factory=default_folder)
     """Folder to keep the rendered pictures in: a subfolder for each set of options, made at first use."""
-    scene: Literal["demo", "sphere", "torus"] = "demo"
-    """demo: a still life. sphere, torus: one textured object, for measuring geometry."""
+    scene: Literal["demo", "sphere", "torus", "moving"] = "demo"
+    """demo: a still life. sphere, torus: one textured object, for measuring geometry. moving: each picture is of a time of its own."""
     resolution: int = 200
     """Width and height of the pictures in pixels."""
     num_train: int = 100
@@ -77,6 +80,7 @@ class DemoDataParser(DataParser):
     def __init__(self, config: DemoDataParserConfig):
         super().__init__(config=config)
         _check(config)
+        self.includes_time = config.scene == MOVING
 
     @property
     def folder(self) -> Path:
@@ -93,6 +97,9 @@ class DemoDataParser(DataParser):
         parser = BlenderDataParserConfig(data=self.folder, alpha_color=self.config.alpha_color).setup()
         outputs = parser.get_dataparser_outputs(split)
         outputs.scene_box = SceneBox(aabb=torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]]))
+        if self.includes_time:
+            meta = json.loads((self.folder / f"transforms_{split}.json").read_text(encoding="utf-8"))
+            outputs.cameras.times = torch.tensor([[frame["time"]] for frame in meta["frames"]])
         return outputs
 
     def _render_once(self) -> None:
@@ -120,26 +127,29 @@ def split_cameras(config: DemoDataParserConfig) -> dict[str, Float[np.ndarray, "
 
 def render_dataset(folder: Path, config: DemoDataParserConfig) -> None:
     """Write all pictures (PNG, straight RGBA) and the ``transforms_{split}.json`` of a Blender scene into a folder."""
-    jobs: list[tuple[Path, Float[np.ndarray, "4 4"]]] = []
+    jobs: list[tuple[Path, Scene, Float[np.ndarray, "4 4"]]] = []
     for split, poses in split_cameras(config).items():
         (folder / split).mkdir()
         frames = []
-        for k, pose in enumerate(poses):
-            frames.append({"file_path": f"./{split}/r_{k}", "transform_matrix": pose.tolist()})
-            jobs.append((folder / split / f"r_{k}.png", pose))
+        times = spread_times(len(poses), held_out=split != "train") if config.scene == MOVING else [None] * len(poses)
+        for k, (pose, time) in enumerate(zip(poses, times)):
+            frame = {"file_path": f"./{split}/r_{k}", "transform_matrix": pose.tolist()}
+            frames.append(frame if time is None else frame | {"time": float(time)})
+            scene = SCENES[config.scene]() if time is None else moving_scene(float(time))
+            jobs.append((folder / split / f"r_{k}.png", scene, pose))
         meta = {"camera_angle_x": FIELD_OF_VIEW, "frames": frames}
         (folder / f"transforms_{split}.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
-    _render_all(jobs, SCENES[config.scene](), config.resolution)
+    _render_all(jobs, config.resolution)
 
 
-def _render_all(jobs: list[tuple[Path, Float[np.ndarray, "4 4"]]], scene: Scene, resolution: int) -> None:
+def _render_all(jobs: list[tuple[Path, Scene, Float[np.ndarray, "4 4"]]], resolution: int) -> None:
     """Render on all cores, with a progress bar; an interrupt drops the pictures that have not begun."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=CONSOLE) as progress, ThreadPoolExecutor(_cores()) as pool:
         task = progress.add_task("Rendering the scene (once)", total=len(jobs))
         try:
-            for job in as_completed([pool.submit(_render_one, path, scene, pose, resolution) for path, pose in jobs]):
-                job.result()
+            for done in as_completed([pool.submit(_render_one, *job, resolution) for job in jobs]):
+                done.result()
                 progress.advance(task)
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)

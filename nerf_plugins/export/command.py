@@ -53,6 +53,8 @@ def export_mesh(options: MeshOptions) -> list[Path]:
     check_memory(options.resolution)
     if options.mask_margin < 0:
         raise InputError(f"mask_margin {options.mask_margin}: give 0 pixels or more")
+    if options.time is not None and not 0 <= options.time <= 1:
+        raise InputError(f"time {options.time:g}: give one in [0, 1]")
     if not options.formats:
         raise InputError("formats: give one or more of ply, obj, glb")
     require_checkpoint(read_config(options.load_config))
@@ -96,13 +98,16 @@ def machine_memory() -> int | None:
 
 def mesh_of(model: Any, datamanager: Any, options: MeshOptions) -> Trimesh:
     """The mesh of a loaded pipeline's model, with colours, in the world units of its data manager's dataset."""
-    mesh = model_mesh(model, options.resolution, options.close_at_box, _progress)
+    if options.time is not None and "times" not in model.field.needs:
+        raise InputError(f"time {options.time:g}: this model knows no times: leave the option out")
+    at = options.time or 0.0
+    mesh = model_mesh(model, options.resolution, options.close_at_box, _progress, at)
     if options.masks != "ignore":
         dataset, share = datamanager.train_dataset, MAX_OUTSIDE[options.masks]
         mesh = keep_vertices(mesh, inside_masks(mesh.vertices, dataset, share, options.mask_margin))
     if options.largest_component:
         mesh = largest_component(mesh)
-    color_vertices(mesh, model.implicit_surface())
+    color_vertices(mesh, model.implicit_surface(at))
     outputs = datamanager.train_dataparser_outputs
     move_to_world(mesh, outputs.dataparser_transform, outputs.dataparser_scale)
     CONSOLE.print(

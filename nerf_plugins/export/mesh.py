@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from trimesh import Trimesh
 
 
-def model_mesh(model: Any, resolution: int, closed: bool = False, track: Track = iter) -> Trimesh:
+def model_mesh(model: Any, resolution: int, closed: bool = False, track: Track = iter, time: float = 0.0) -> Trimesh:
     """What a model shows of its surface, so cut to the run's crop; in the scene's space, without colours.
 
     Args:
@@ -33,6 +33,7 @@ def model_mesh(model: Any, resolution: int, closed: bool = False, track: Track =
         resolution: cells along the longest side of the scene box.
         closed: whether the mesh ends at the scene box's sides.
         track: passes the blocks on, as for `marching_cubes`.
+        time: of a moving scene, in [0, 1].
 
     Raises:
         InputError: the model has no surface in world units, its level is never crossed, or the crop leaves nothing.
@@ -43,7 +44,7 @@ def model_mesh(model: Any, resolution: int, closed: bool = False, track: Track =
         raise InputError(
             "this model lives in normalised device coordinates (llff-data), which have no mesh in world units"
         )
-    mesh = (extract_closed_mesh if closed else extract_mesh)(model.implicit_surface(), resolution, track)
+    mesh = (extract_closed_mesh if closed else extract_mesh)(model.implicit_surface(time), resolution, track)
     crop = getattr(model, "collider", None)
     if isinstance(crop, CropBox):
         mesh = keep_vertices(mesh, crop.contains(torch.from_numpy(mesh.vertices)).numpy())

@@ -19,6 +19,8 @@ class MeshOptions:
     """Folder for mesh.ply and so on. None: the folder mesh beside the config.yml. No file there is overwritten."""
     resolution: int = 512
     """Cells along the longest side of the scene box."""
+    time: float | None = None
+    """Of a moving scene: the time of the mesh, in [0, 1]. None: the first one."""
     formats: tuple[Format, ...] = ("ply",)
     """Files to write; all have vertex colours and normals."""
     close_at_box: bool = False

@@ -128,6 +128,27 @@ class LinearLayers(nn.Module):
         return x
 
 
+class SkipLayers(nn.ModuleList):
+    """``n_layers`` layers with relu, cut where the input is concatenated again: after the layers ``skips`` (counted from 0)."""
+
+    def __init__(
+        self, width_in: int, width: int, n_layers: int, skips: tuple[int, ...], implementation: str = "torch"
+    ) -> None:
+        cuts = [-1, *sorted(skips), n_layers - 1]
+        parts = [
+            make_layers(width_in + (0 if i == 0 else width), width, last - before, implementation)
+            for i, (before, last) in enumerate(pairwise(cuts))
+        ]
+        super().__init__(parts)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, width_in or more) -> (n, width)."""
+        hidden = self[0](x)
+        for layers in list(self)[1:]:
+            hidden = layers(torch.cat([hidden, x], dim=-1))
+        return hidden
+
+
 class _TcnnLayers(nn.Module):
     """The same as a tiny-cuda-nn network (half precision, no biases)."""
 

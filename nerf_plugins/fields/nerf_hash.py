@@ -76,13 +76,13 @@ class NeRFHash(RadianceField):
 
     def density(self, points: Points) -> Float[Tensor, "n"]:
         """Densities; see :class:`RadianceField`."""
-        (raw,) = linear(self._hidden(points.positions), self.density_head)
+        (raw,) = linear(self._hidden(points), self.density_head)
         return first_rows(self._activate(raw), len(points.positions))
 
     def forward(self, points: Points) -> tuple[Float[Tensor, "n"], Float[Tensor, "n 3"]]:
         """Densities and colours; see :class:`RadianceField`."""
         assert points.directions is not None
-        n, hidden = len(points.positions), self._hidden(points.positions)
+        n, hidden = len(points.positions), self._hidden(points)
         raw, features = linear(hidden, self.density_head, self.feature_head)
         encoded = pad_rows(points.encoded(lambda d: self._encode(d, features.dtype), points.directions))
         hidden = self.color_layers(torch.cat([features, encoded], dim=-1))
@@ -94,9 +94,13 @@ class NeRFHash(RadianceField):
         width = padded(self.config.feature_width + self.directions.width) - self.config.feature_width
         return F.pad(self.directions(directions, dtype), (0, width - self.directions.width))
 
-    def _hidden(self, positions: Tensor) -> Tensor:
-        dtype = resolve_precision(self.config.precision, positions.device)
-        return self.density_layer(pad_columns(self.encoding(pad_rows(positions), dtype)))
+    def _hidden(self, points: Points) -> Tensor:
+        dtype = resolve_precision(self.config.precision, points.positions.device)
+        return self.density_layer(pad_columns(self._encoded(points, dtype)))
+
+    def _encoded(self, points: Points, dtype: torch.dtype) -> Tensor:
+        """What the density network sees."""
+        return self.encoding(pad_rows(points.positions), dtype)
 
     def _activate(self, raw: Tensor) -> Tensor:
         return trunc_exp(raw.float().squeeze(-1) + self.config.density_bias)

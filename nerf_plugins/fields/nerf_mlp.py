@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from nerf_plugins.errors import InputError
 from nerf_plugins.fields.base import NO_DATASET, Dataset, Parts, RadianceField, RadianceFieldConfig, split_parts
 from nerf_plugins.fields.encodings import FrequencyEncoding, FrequencyEncodingConfig
-from nerf_plugins.fields.layers import LinearLayers, first_rows, linear, make_layers, pad_columns, pad_rows
+from nerf_plugins.fields.layers import LinearLayers, SkipLayers, first_rows, linear, pad_columns, pad_rows
 from nerf_plugins.fields.precision import Precision, resolve_precision
 from nerf_plugins.rays import Points
 
@@ -65,12 +64,7 @@ class NeRFMLP(RadianceField):
         self.config = config
         self.positions = FrequencyEncoding(FrequencyEncodingConfig(n_frequencies=config.position_frequencies))
         self.directions = FrequencyEncoding(FrequencyEncodingConfig(n_frequencies=config.direction_frequencies))
-        # The trunk, cut where the position is concatenated again.
-        self.trunk = nn.ModuleList()
-        cuts = [-1, *sorted(config.skips), config.D - 1]
-        for i, (before, last) in enumerate(pairwise(cuts)):
-            width_in = self.positions.width + (0 if i == 0 else config.W)
-            self.trunk.append(make_layers(width_in, config.W, last - before, config.implementation))
+        self.trunk = SkipLayers(self.positions.width, config.W, config.D, config.skips, config.implementation)
         self.density_head = nn.Linear(config.W, 1)
         self.feature_head = nn.Linear(config.W, config.W)
         self.view_layer = LinearLayers(config.W + self.directions.width, config.W // 2, 1)
@@ -101,11 +95,7 @@ class NeRFMLP(RadianceField):
 
     def _trunk_output(self, positions: Tensor) -> Tensor:
         dtype = resolve_precision(self.config.precision, positions.device)
-        encoded = pad_columns(self.positions(pad_rows(positions), dtype))
-        hidden = self.trunk[0](encoded)
-        for layers in self.trunk[1:]:
-            hidden = layers(torch.cat([hidden, encoded], dim=-1))
-        return hidden
+        return self.trunk(pad_columns(self.positions(pad_rows(positions), dtype)))
 
     def _activate_density(self, raw: Tensor) -> Tensor:
         raw = raw.float().squeeze(-1)

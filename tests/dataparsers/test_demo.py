@@ -12,7 +12,7 @@ from PIL import Image
 from nerf_plugins.dataparsers import demo, llff, neus
 from nerf_plugins.dataparsers.demo import DemoDataParserConfig
 from nerf_plugins.errors import InputError
-from nerf_plugins.scenes import Camera, demo_scene, render
+from nerf_plugins.scenes import Camera, demo_scene, moving_scene, render
 
 SMALL = {"resolution": 16, "num_train": 6, "num_val": 2, "num_test": 3}
 
@@ -224,3 +224,19 @@ def test_another_scene_has_its_own_pictures(tmp_path: Path):
     hit = images[1][..., 3] > 0
     assert not hit[0].any()
     assert hit.any()
+
+
+def test_the_moving_scene_is_seen_at_each_pictures_time(tmp_path):
+    parser = config(tmp_path, scene="moving").setup()
+    assert parser.includes_time
+    assert not config(tmp_path).setup().includes_time
+    outputs = parser.get_dataparser_outputs("train")
+    assert sorted(outputs.cameras.times.reshape(-1).tolist()) == pytest.approx([k / 5 for k in range(6)])
+    for path, camera, when in zip(outputs.image_filenames, outputs.cameras, outputs.cameras.times.reshape(-1).tolist()):
+        pose = camera.camera_to_worlds.double().numpy()
+        expected = render(moving_scene(when), Camera.centred(pose, camera.fx.item(), 16, 16), demo.SUPERSAMPLE)
+        with Image.open(path) as image:
+            assert np.abs(np.asarray(image) / 255.0 - expected).mean() < 4e-3
+    val, test = (parser.get_dataparser_outputs(split).cameras.times for split in ("val", "test"))
+    assert not set(val.reshape(-1).tolist()) & set(outputs.cameras.times.reshape(-1).tolist())
+    assert len(test) == 3

@@ -146,7 +146,7 @@ def test_the_memory_of_the_machine_or_of_its_container(tmp_path, monkeypatch):
 def pipeline_with(surface, space=None, **datamanager) -> tuple[SimpleNamespace, SimpleNamespace]:
     """A model and a data manager whose world is twice as large as the scene."""
     outputs = SimpleNamespace(dataparser_transform=torch.eye(4)[:3], dataparser_scale=0.5)
-    model = SimpleNamespace(implicit_surface=lambda: surface, space=space or BoxSpace(torch.tensor(BOX)))
+    model = SimpleNamespace(implicit_surface=lambda time: surface, space=space or BoxSpace(torch.tensor(BOX)))
     return model, SimpleNamespace(train_dataparser_outputs=outputs, **datamanager)
 
 
@@ -217,3 +217,17 @@ def test_device_coordinates_are_refused():
 def test_other_models_are_refused():
     with pytest.raises(InputError, match="offers no surface"):
         mesh_of(SimpleNamespace(), None, options())
+
+
+def test_a_mesh_is_of_the_time_that_is_asked_for():
+    surfaces = {0.0: sphere(0.3), 0.5: sphere(0.6)}
+    model, datamanager = pipeline_with(surfaces[0.0])
+    model.implicit_surface, model.field = surfaces.__getitem__, SimpleNamespace(needs={"times"})
+    for time, radius in ((None, 0.3), (0.0, 0.3), (0.5, 0.6)):
+        mesh = mesh_of(model, datamanager, options(time=time))
+        np.testing.assert_allclose(np.ptp(mesh.vertices, axis=0), 4 * radius, atol=0.1)
+    model.field.needs = set()
+    with pytest.raises(InputError, match=r"time 0\.5: this model knows no times"):
+        mesh_of(model, datamanager, options(time=0.5))
+    with pytest.raises(InputError, match=r"time 2: give one in \[0, 1\]"):
+        command.export_mesh(options(time=2.0))

@@ -12,8 +12,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-METHODS = {"nerf-hash-custom", "neus-custom", "neus-hash-custom", "vanilla-nerf-custom"}
-DATAPARSERS = {"demo-data", "llff-data", "neus-data"}
+METHODS = {
+    "dnerf-custom",
+    "dnerf-hash-custom",
+    "nerf-hash-custom",
+    "neus-custom",
+    "neus-hash-custom",
+    "tnerf-hash-custom",
+    "vanilla-nerf-custom",
+}
+DATAPARSERS = {"demo-data", "llff-data", "neus-data", "timed-data"}
 
 
 def not_of_a_clone(folder: str, names: list[str]) -> list[str]:

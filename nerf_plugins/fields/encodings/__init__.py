@@ -4,11 +4,13 @@ from nerf_plugins.fields.encodings.base import Encoding, EncodingConfig
 from nerf_plugins.fields.encodings.frequency import FrequencyEncoding, FrequencyEncodingConfig
 from nerf_plugins.fields.encodings.hash import HashEncoding, HashEncodingConfig
 from nerf_plugins.fields.encodings.spherical_harmonics import SphericalHarmonics, SphericalHarmonicsConfig
+from nerf_plugins.fields.encodings.windowed import WindowedEncoding, WindowedEncodingConfig
 
 ENCODINGS: dict[str, type[EncodingConfig]] = {
     "frequency": FrequencyEncodingConfig,
     "hash": HashEncodingConfig,
     "spherical-harmonics": SphericalHarmonicsConfig,
+    "windowed": WindowedEncodingConfig,
 }
 """By name; each is tested for what :class:`Encoding` promises."""
 
@@ -22,4 +24,6 @@ __all__ = [
     "HashEncodingConfig",
     "SphericalHarmonics",
     "SphericalHarmonicsConfig",
+    "WindowedEncoding",
+    "WindowedEncodingConfig",
 ]

@@ -53,9 +53,9 @@ class FrequencyEncoding(Encoding):
 
 
 def encode(
-    x: Float[Tensor, "*batch 3"], n_frequencies: int, base_frequency: float = torch.pi
+    x: Float[Tensor, "*batch d"], n_frequencies: int, base_frequency: float = torch.pi
 ) -> Float[Tensor, "*batch width"]:
-    r"""Positional encoding :math:`(x, \sin(2^k \omega x), \cos(2^k \omega x))`, k = 0 .. n_frequencies-1; width 3 + 6 n_frequencies.
+    r"""Positional encoding :math:`(x, \sin(2^k \omega x), \cos(2^k \omega x))`, k = 0 .. n_frequencies-1; width d + 2 d n_frequencies.
 
     ``x`` should lie in [-1, 1]; :math:`\omega` is ``base_frequency``. Differentiable. Source: Mildenhall et al., NeRF, 2020, equation 4.
     """

@@ -1,0 +1,113 @@
+"""What every warp offers, and the network that they share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from nerfstudio.configs.base_config import InstantiateConfig
+from torch import Tensor, nn
+
+from nerf_plugins.errors import InputError
+from nerf_plugins.fields.base import Dataset
+from nerf_plugins.fields.encodings import WindowedEncoding, WindowedEncodingConfig
+from nerf_plugins.fields.layers import SkipLayers, first_rows, linear, pad_columns, pad_rows
+from nerf_plugins.fields.precision import Precision, resolve_precision
+from nerf_plugins.rays import Needs, Points
+
+
+@dataclass
+class WarpConfig(InstantiateConfig):
+    """A warp; ``setup(dataset=...)`` makes it."""
+
+    D: int = 8
+    """Number of layers."""
+    W: int = 256
+    """Width of the layers."""
+    skips: tuple[int, ...] = (4,)
+    """After these layers (counted from 0) the encoded position and time are concatenated again."""
+    position: WindowedEncodingConfig = field(default_factory=lambda: WindowedEncodingConfig(n_frequencies=10))
+    """The encoding of the position."""
+    time: WindowedEncodingConfig = field(default_factory=lambda: WindowedEncodingConfig(n_frequencies=10))
+    """The encoding of the time."""
+    precision: Precision = "auto"
+    """Arithmetic of the layers. auto: bf16 where the device multiplies it faster, else fp32."""
+
+    def __post_init__(self) -> None:
+        if self.D < 1 or self.W < 1:
+            raise InputError(f"warp: D and W must be >= 1, got D={self.D}, W={self.W}")
+        if any(not 0 <= skip < self.D - 1 for skip in self.skips) or len(set(self.skips)) < len(self.skips):
+            raise InputError(
+                f"warp: skips must be different and lie in [0, D - 2] = [0, {self.D - 2}], got {self.skips}"
+            )
+
+
+class Warp(nn.Module, ABC):
+    """Takes points of any time to where they lie in the canonical scene."""
+
+    needs: Needs = frozenset({"times"})
+    """What it asks of points besides positions; see :class:`nerf_plugins.rays.Points`."""
+
+    @abstractmethod
+    def forward(self, points: Points) -> Float[Tensor, "n 3"]:
+        """Their positions in the canonical scene, in the field's units, float32; differentiable in positions and parameters."""
+
+    def losses(self, points: Points, weights: Float[Tensor, "n"]) -> dict[str, Tensor]:
+        """Regularisers, as ``Field.losses``."""
+        return {}
+
+
+class WarpNetwork(nn.Module):
+    """A network of encoded position and time; it starts with outputs near 0, so that a warp starts as the identity.
+
+    Args:
+        config: of the warp.
+        n_outputs: numbers for each point.
+    """
+
+    def __init__(self, config: WarpConfig, n_outputs: int) -> None:
+        super().__init__()
+        self.config = config
+        self.position = WindowedEncoding(config.position, 3)
+        self.time = WindowedEncoding(config.time, 1)
+        self.layers = SkipLayers(self.position.width + self.time.width, config.W, config.D, config.skips)
+        self.head = nn.Linear(config.W, n_outputs)
+        nn.init.uniform_(self.head.weight, -1e-4, 1e-4)  # as Nerfies, appendix A
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, points: Points) -> Float[Tensor, "n n_outputs"]:
+        """Its outputs in float32."""
+        assert points.times is not None, "a warp needs times"
+        n, dtype = len(points.positions), resolve_precision(self.config.precision, points.positions.device)
+        # Times in [-1, 1], as all coordinates are.
+        times = pad_rows(points.encoded(self.time, 2.0 * points.times[:, None] - 1.0)).to(dtype)
+        inputs = torch.cat([self.position(pad_rows(points.positions), dtype), times], dim=-1)
+        (outputs,) = linear(self.layers(pad_columns(inputs)), self.head)
+        return first_rows(outputs.float(), n)
+
+
+def check_motion(dataset: Dataset) -> None:
+    """Checks that the photos are not all of one time.
+
+    Raises:
+        InputError: they are.
+    """
+    times = dataset.times
+    if times is not None and len(times) > 1 and bool((times == times[0]).all()):
+        raise InputError(
+            f"field: all {len(times)} photos have the time {float(times[0]):g}, so nothing is seen to move: "
+            "use a method for scenes that hold still (nerf-hash-custom)"
+        )
+
+
+def first_time(dataset: Dataset) -> float:
+    """The time of the first photo; 0 where the dataset gives none."""
+    return 0.0 if dataset.times is None or not len(dataset.times) else float(dataset.times.min())
+
+
+def times_of(points: Points) -> Float[Tensor, "n"]:
+    """The time of each point."""
+    assert points.times is not None, "a warp needs times"
+    return points.per_point(points.times)

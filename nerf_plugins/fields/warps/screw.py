@@ -1,0 +1,81 @@
+"""Nerfies' warp: a rigid motion of each point, a rotation and a translation in one, as a screw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nerf_plugins.fields.base import NO_DATASET, Dataset
+from nerf_plugins.fields.warps.base import Warp, WarpConfig, WarpNetwork
+from nerf_plugins.rays import Points
+
+
+@dataclass
+class ScrewConfig(WarpConfig):
+    """A rigid motion of each point."""
+
+    _target: type = field(default_factory=lambda: Screw, kw_only=True)
+    """target class to instantiate"""
+
+
+class Screw(Warp):
+    """Each point moved by the screw :func:`move_by_screw` that a network gives for it; the canonical scene is no time's in particular.
+
+    Source: Park et al., Nerfies, 2021, section 3.2.
+    """
+
+    def __init__(self, config: ScrewConfig, dataset: Dataset = NO_DATASET) -> None:
+        super().__init__()
+        self.config = config
+        self.network = WarpNetwork(config, 6)
+
+    def forward(self, points: Points) -> Float[Tensor, "n 3"]:
+        """See :class:`Warp`."""
+        rotation, translation = self.network(points).split(3, dim=-1)
+        return move_by_screw(points.positions, rotation, translation)
+
+
+def move_by_screw(x: Float[Tensor, "n 3"], r: Float[Tensor, "n 3"], v: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+    r"""Points moved by the exponential of screws: :math:`R x + G v`.
+
+    With :math:`\theta = |r|` and :math:`[r]` the matrix of the cross product,
+
+    .. math::
+        R = I + A [r] + B [r]^2,\quad G = I + B [r] + C [r]^2,\quad
+        A = \frac{\sin\theta}{\theta},\ B = \frac{1 - \cos\theta}{\theta^2},\ C = \frac{\theta - \sin\theta}{\theta^3}.
+
+    Differentiable any number of times, also at r = 0. Source: Lynch and Park, Modern Robotics, 2017, proposition 3.25; Nerfies, equations 3
+    to 6.
+
+    Args:
+        x: the points.
+        r: rotation, axis times angle in radians.
+        v: translation along the screw's path, in the points' units.
+    """
+    a, b, c = _coefficients((r * r).sum(-1, keepdim=True))
+    cross_x, cross_v = torch.linalg.cross(r, x), torch.linalg.cross(r, v)
+    rotated = x + a * cross_x + b * torch.linalg.cross(r, cross_x)
+    return rotated + v + b * cross_v + c * torch.linalg.cross(r, cross_v)
+
+
+def _coefficients(s: Float[Tensor, "n 1"]) -> tuple[Tensor, Tensor, Tensor]:
+    """A, B, C of the squared angle. Below 1 by their series, whose rest is under 1e-9: the formulae divide 0 by 0 there."""
+    is_small = s < 1.0
+    small, large = torch.where(is_small, s, 0.0), torch.where(is_small, 1.0, s)
+    theta = large.sqrt()
+    exact = torch.sin(theta) / theta, (1.0 - torch.cos(theta)) / large, (theta - torch.sin(theta)) / (theta * large)
+    series = (_series(small, first) for first in (1, 2, 3))
+    a, b, c = (torch.where(is_small, near, far) for near, far in zip(series, exact))
+    return a, b, c
+
+
+def _series(s: Tensor, first: int) -> Tensor:
+    r""":math:`\sum_k (-s)^k / (2k + \text{first})!` to k = 6, by Horner's rule."""
+    total = torch.ones_like(s)
+    for k in range(6, 0, -1):
+        n = 2 * k + first
+        total = 1.0 - s / (n * (n - 1)) * total
+    return total / (1.0, 1.0, 2.0, 6.0)[first]

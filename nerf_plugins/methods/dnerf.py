@@ -1,0 +1,41 @@
+"""dnerf-custom: the networks of the D-NeRF paper, marched through an occupancy grid of all times.
+
+Source: Pumarola et al., D-NeRF: Neural Radiance Fields for Dynamic Scenes, 2021.
+"""
+
+from nerfstudio.engine.optimizers import AdamOptimizerConfig
+
+from nerf_plugins.engine.presets import by_device
+from nerf_plugins.engine.schedulers import WarmupExponentialSchedulerConfig
+from nerf_plugins.fields.deformed import DeformedFieldConfig
+from nerf_plugins.methods.base import make_method
+from nerf_plugins.models.nerf import NerfModelConfig
+from nerf_plugins.samplers.occupancy import OccupancySamplerConfig
+from nerf_plugins.samplers.occupancy_grid import OccupancyGridConfig
+from nerf_plugins.samplers.ray_budget import RayBudgetConfig
+
+method = make_method(
+    "dnerf-custom",
+    "D-NeRF (a displacement MLP before the NeRF MLP, 8x256 each) for moving scenes; on CUDA and CPU, no compiler.",
+    NerfModelConfig(
+        occupancy=OccupancySamplerConfig(
+            # A cell is visited at one random time, and remembers the densest for long.
+            grid=OccupancyGridConfig(resolution=by_device(96, 128), warmup_steps=by_device(256, 512), decay=0.99),
+            budget=RayBudgetConfig(samples_per_batch=by_device(1 << 13, 1 << 17)),
+            steps_per_diagonal=by_device(400, 1024),
+        ),
+        field=DeformedFieldConfig(),
+    ),
+    groups={
+        "fields": {
+            "optimizer": AdamOptimizerConfig(lr=1e-3, eps=1e-8),
+            "scheduler": WarmupExponentialSchedulerConfig(warmup_steps=250, lr_final=1e-4),
+        },
+        "warp": {
+            "optimizer": AdamOptimizerConfig(lr=5e-4, eps=1e-8),
+            "scheduler": WarmupExponentialSchedulerConfig(warmup_steps=250, lr_final=5e-5),
+        },
+    },
+    steps=20_000,
+    crop_steps=500,  # see vanilla_nerf.py
+)
