@@ -70,13 +70,9 @@ class _Composite(torch.autograd.Function):
         if all(grad is None for grad in (grad_rgb, grad_accumulation, grad_depth, grad_weights)):
             return None, None, None, None, None, None
         # The kernel passes over what is empty.
-        if grad_rgb is None:
-            grad_rgb = sigmas.new_empty(0, 3)
-        grads = [
-            sigmas.new_empty(0) if grad is None else grad.contiguous()
-            for grad in (grad_accumulation, grad_depth, grad_weights)
-        ]
-        grads = [grad_rgb.contiguous(), *grads]
+        of_rgb = sigmas.new_empty(0, 3) if grad_rgb is None else grad_rgb.contiguous()
+        others = (grad_accumulation, grad_depth, grad_weights)
+        grads = [of_rgb, *(sigmas.new_empty(0) if grad is None else grad.contiguous() for grad in others)]
         grad_sigmas, grad_rgbs = sigmas.new_zeros(4 * len(sigmas)).split([len(sigmas), 3 * len(sigmas)])
         grad_rgbs = grad_rgbs.view_as(rgbs)
         launch(composite_backward, packed_info.shape[0], [*saved, *grads, grad_sigmas, grad_rgbs], sigmas.device)

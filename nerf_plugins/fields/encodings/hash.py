@@ -76,6 +76,7 @@ class HashEncoding(Encoding):
     """
 
     table: nn.Parameter
+    one_half: Tensor
     n_active_levels: int
     """Finer levels than this give 0."""
 
