@@ -9,7 +9,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from nerf_plugins.fields.encodings.base import Encoding
 from nerf_plugins.fields.tinycudann import import_tinycudann
+from nerf_plugins.rays import Points
 
 # Matrix units like widths that are multiples of this: 63 or 319 columns can take five times as long as 64 or 320.
 _WIDTH_MULTIPLE = 32
@@ -47,6 +49,16 @@ def pad_columns(x: Float[Tensor, "n width"]) -> Float[Tensor, "n padded_width"]:
 def pad_rows(x: Float[Tensor, "n width"]) -> Float[Tensor, "padded_n width"]:
     """On the CPU, zero rows up to a multiple of a block: oneDNN compiles a product anew for every number of rows it has not seen."""
     return x if x.is_cuda else F.pad(x, (0, 0, 0, -len(x) % _ROWS_MULTIPLE))
+
+
+def encode_points(encoding: Encoding, points: Points, dtype: torch.dtype) -> Float[Tensor, "padded_n padded_width"]:
+    """Features of points, padded as :func:`pad_rows` and :func:`pad_columns` do. Where the points have scales, each feature is damped to
+    its mean over the Gaussian around the point (see :meth:`Encoding.damping`).
+    """
+    features = encoding(pad_rows(points.positions), dtype)
+    if points.scales is not None:
+        features = features * encoding.damping(pad_rows(points.scales[:, None])[:, 0]).to(dtype)
+    return pad_columns(features)
 
 
 def make_layers(width_in: int, width: int, n_layers: int, implementation: str) -> nn.Module:

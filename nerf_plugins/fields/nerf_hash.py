@@ -17,9 +17,9 @@ from nerf_plugins.fields.encodings import (
     SphericalHarmonics,
     SphericalHarmonicsConfig,
 )
-from nerf_plugins.fields.layers import LinearLayers, linear, pad_columns, pad_rows
+from nerf_plugins.fields.layers import LinearLayers, encode_points, linear, pad_columns, pad_rows
 from nerf_plugins.fields.precision import Precision, resolve_precision
-from nerf_plugins.rays import Points
+from nerf_plugins.rays import NOTHING, Points
 
 
 @dataclass
@@ -30,6 +30,8 @@ class NeRFHashConfig(RadianceFieldConfig):
     """target class to instantiate"""
     encoding: EncodingConfig = field(default_factory=HashEncodingConfig)
     """The encoding of the position."""
+    cones: bool = False
+    """Take the size of a pixel's cone into account: features of what is smaller than a sample's piece of it are damped."""
     width: int = 64
     """Width of the hidden layers."""
     feature_width: int = 15
@@ -59,6 +61,7 @@ class NeRFHash(RadianceField):
     def __init__(self, config: NeRFHashConfig, dataset: Dataset = NO_DATASET) -> None:
         super().__init__()
         self.config = config
+        self.needs = frozenset({"scales"}) if config.cones else NOTHING
         self.encoding = config.encoding.setup()
         self.directions: SphericalHarmonics = config.directions.setup()
         self.density_layer = LinearLayers(self.encoding.width, config.width, 1)
@@ -75,22 +78,22 @@ class NeRFHash(RadianceField):
 
     def density(self, points: Points) -> Float[Tensor, "n"]:
         """Densities; see :class:`RadianceField`."""
-        (raw,) = linear(self._hidden(points.positions), self.density_head)
+        (raw,) = linear(self._hidden(points), self.density_head)
         return self._activate(raw)[: len(points.positions)]
 
     def forward(self, points: Points) -> tuple[Float[Tensor, "n"], Float[Tensor, "n 3"]]:
         """Densities and colours; see :class:`RadianceField`."""
         assert points.directions is not None
-        n, hidden = len(points.positions), self._hidden(points.positions)
+        n, hidden = len(points.positions), self._hidden(points)
         raw, features = linear(hidden, self.density_head, self.feature_head)
         encoded = pad_rows(points.encoded(self.directions, points.directions))
         hidden = self.color_layers(pad_columns(torch.cat([features, encoded.to(features.dtype)], dim=-1)))
         (color,) = linear(hidden, self.color_head)
         return self._activate(raw)[:n], torch.sigmoid(color.float())[:n]
 
-    def _hidden(self, positions: Tensor) -> Tensor:
-        dtype = resolve_precision(self.config.precision, positions.device)
-        return self.density_layer(pad_columns(self.encoding(pad_rows(positions), dtype)))
+    def _hidden(self, points: Points) -> Tensor:
+        dtype = resolve_precision(self.config.precision, points.positions.device)
+        return self.density_layer(encode_points(self.encoding, points, dtype))
 
     def _activate(self, raw: Tensor) -> Tensor:
         return trunc_exp(raw.float().squeeze(-1) + self.config.density_bias)

@@ -200,7 +200,7 @@ class VolumetricModel(Model):
         return join_groups(self.field.parts(), self.sampler.parts())
 
     def _rays(self, ray_bundle: RayBundle) -> Rays:
-        needs = self.field.needs
+        needs = self.field.needs | self.sampler.needs
         if self.training:
             self.camera_optimizer.apply_to_raybundle(ray_bundle)
         else:
