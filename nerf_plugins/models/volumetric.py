@@ -30,6 +30,7 @@ from nerf_plugins.ops import Composited, PackedSamples, blend_background
 from nerf_plugins.rays import Points, Rays
 from nerf_plugins.samplers.base import Sampler, SamplerConfig, Sampling
 from nerf_plugins.spaces import Space
+from nerf_plugins.threads import LoadFollower, follows_load
 
 if TYPE_CHECKING:
     from trimesh import Trimesh
@@ -111,6 +112,7 @@ class VolumetricModel(Model):
             hint="Light below which a ray is cut off",
         )
         self.mesh_view = MeshView(self.colored_mesh)
+        self.load_follower = LoadFollower() if follows_load() else None
 
     @property
     def sampler_config(self) -> SamplerConfig:
@@ -198,6 +200,12 @@ class VolumetricModel(Model):
     def parts(self) -> Parts:
         """What ``--freeze`` can name: the fields' parts."""
         return join_groups(self.field.parts(), self.sampler.parts())
+
+    def forward(self, ray_bundle: RayBundle) -> dict[str, Any]:
+        """nerfstudio's: what rays see, see :meth:`get_outputs`; on the CPU with as many threads as others leave CPUs."""
+        if self.load_follower is not None and self.device.type == "cpu":
+            self.load_follower.follow()
+        return super().forward(ray_bundle)
 
     def _rays(self, ray_bundle: RayBundle) -> Rays:
         needs = self.field.needs | self.sampler.needs
