@@ -47,6 +47,15 @@ def follows_load() -> bool:
     return "OMP_NUM_THREADS" not in os.environ and read_clock() is not None
 
 
+def describe_threads() -> str:
+    """Who says how many threads torch takes, for a person."""
+    if follows_load():
+        return f"at most {torch.get_num_threads()}, fewer while others use the CPUs"
+    said = os.environ.get("OMP_NUM_THREADS")
+    reason = "the system does not say how busy it is" if said is None else f"OMP_NUM_THREADS is {said}"
+    return f"always {torch.get_num_threads()}: {reason}"
+
+
 class LoadFollower:
     """Keeps torch's threads to the CPUs that are free or already ours: (idle + own CPU time) / wall time, rounded, at least 1.
 

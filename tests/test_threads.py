@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from nerf_plugins.threads import Clock, LoadFollower, follows_load, read_clock
+from nerf_plugins.threads import Clock, LoadFollower, describe_threads, follows_load, read_clock
 
 
 @pytest.fixture(autouse=True)
@@ -63,5 +63,6 @@ def test_where_nobody_says_how_busy_it_is_threads_stay():
 def test_the_users_number_stays(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert not follows_load()
+    assert describe_threads().endswith("OMP_NUM_THREADS is 2")
     monkeypatch.delenv("OMP_NUM_THREADS")
     assert follows_load() == (read_clock() is not None)

@@ -72,7 +72,7 @@ def interlevel_loss(
     """
     t_starts = require_tensor("t_starts", t_starts, torch.float32, (None,))
     t_ends = require_tensor("t_ends", t_ends, torch.float32, (len(t_starts),))
-    weights = require_tensor("weights", weights, torch.float32, (len(t_starts),)).detach()
+    weights = require_tensor("weights", weights, torch.float32, (len(t_starts),))
     packed_info = require_tensor("packed_info", packed_info, torch.int32, (None, 2))
     starts = require_tensor("proposal_starts", proposal_starts, torch.float32, (None,))
     ends = require_tensor("proposal_ends", proposal_ends, torch.float32, (len(starts),))

@@ -122,6 +122,8 @@ def test_steps_without_learning_cost_no_gradient():
     sampler.set_step(1)
     losses, _ = train_step(sampler, torch.ones_like)
     assert losses == {}
+    proposals = sampler.sample(make_rays(), SCENE, stratified=True).histograms
+    assert not any(proposal.weights.requires_grad for proposal in proposals)
 
 
 def test_proposals_learn_where_the_weight_is():
@@ -133,7 +135,7 @@ def test_proposals_learn_where_the_weight_is():
         optimizer.zero_grad()
         losses["interlevel_loss"].backward()
         optimizer.step()
-        seen.append(float(losses["interlevel_loss"]))
+        seen.append(float(losses["interlevel_loss"].detach()))
     assert seen[-1] < 0.1 * max(seen[:5])
 
 
