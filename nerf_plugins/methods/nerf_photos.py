@@ -11,14 +11,12 @@ from nerf_plugins.fields.encodings import HashEncodingConfig
 from nerf_plugins.fields.nerf_hash import NeRFHashConfig
 from nerf_plugins.methods.base import make_method
 from nerf_plugins.models.nerf import NerfModelConfig
-from nerf_plugins.samplers.proposal import ProposalSamplerConfig
 
 method = make_method(
     "photos-nerf-custom",
     "NeRF for your own photos, indoors or out: hash encoding in Warp that knows the pixels' cones; on CUDA and CPU, no compiler.",
     NerfModelConfig(
         sampler="proposal",
-        proposal=ProposalSamplerConfig(rays_per_batch=by_device(256, 8192)),
         field=NeRFHashConfig(
             cones=True,
             encoding=HashEncodingConfig(log2_table_size=by_device(16, 19), max_resolution=by_device(1024, 2048)),
@@ -31,5 +29,5 @@ method = make_method(
         },
     },
     steps=5_000,
-    n_rays=by_device(256, 8192),
+    n_rays=by_device(512, 8192),
 )

@@ -32,8 +32,6 @@ class ProposalSamplerConfig(SamplerConfig):
     """Intervals of each round of proposals: the first are even, those of a later one are drawn from the one before."""
     n_samples: int = 32
     """Samples of a ray, drawn from the last round."""
-    rays_per_batch: int | None = None
-    """Rays of a training batch. None: train_num_rays_per_batch."""
     field: ProposalFieldConfig = field(default_factory=ProposalFieldConfig)
     """The network that proposes, the same in each round."""
     padding: float = 0.01
@@ -55,8 +53,6 @@ class ProposalSamplerConfig(SamplerConfig):
                 f"proposal sampler: n_proposals must be one or more numbers >= 2 and n_samples >= 1, got {self.n_proposals} "
                 f"and {self.n_samples}"
             )
-        if self.rays_per_batch is not None and self.rays_per_batch < 1:
-            raise InputError(f"proposal sampler: rays_per_batch must be >= 1, got {self.rays_per_batch}")
         if self.learn_every < 1:
             raise InputError(f"proposal sampler: learn_every must be >= 1, got {self.learn_every}")
         if not self.padding > 0:
@@ -97,10 +93,6 @@ class ProposalSampler(Sampler[RadianceField]):
         x = min(step / self.config.anneal_steps, 1.0) if self.config.anneal_steps else 1.0
         self.annealing = _ANNEAL_SLOPE * x / ((_ANNEAL_SLOPE - 1.0) * x + 1.0)
         self.is_learning = step < self.config.full_steps or step % self.config.learn_every == 0
-
-    def num_rays(self, current: int) -> int:
-        """``rays_per_batch``."""
-        return self.config.rays_per_batch or current
 
     def sample(self, rays: Rays, scene: RadianceField, stratified: bool) -> Sampling:
         """``n_samples`` intervals of each ray; in training also the proposals that they came from, in s."""

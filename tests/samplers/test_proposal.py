@@ -143,7 +143,6 @@ def test_bad_options_are_named():
     for name, value in {
         "n_proposals": (),
         "n_samples": 0,
-        "rays_per_batch": 0,
         "learn_every": 0,
         "padding": 0.0,
         "distortion_factor": -1.0,
