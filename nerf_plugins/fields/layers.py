@@ -11,7 +11,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from nerf_plugins.fields.encodings.base import Encoding
 from nerf_plugins.fields.tinycudann import import_tinycudann
+from nerf_plugins.rays import Points
 
 # Matrix units like widths that are multiples of this: 63 or 319 columns can take five times as long as 64 or 320.
 _WIDTH_MULTIPLE = 32
@@ -103,6 +105,16 @@ def pad_rows(x: Float[Tensor, "n width"]) -> Float[Tensor, "padded_n width"]:
 def first_rows(x: Float[Tensor, "padded_n *rest"], n: int) -> Float[Tensor, "n *rest"]:
     """The rows before those of :func:`pad_rows`; a slice of all rows would be copied in the backward pass."""
     return x if len(x) == n else x[:n]
+
+
+def encode_points(encoding: Encoding, points: Points, dtype: torch.dtype) -> Float[Tensor, "padded_n width"]:
+    """Features of points, with rows padded as :func:`pad_rows` does. Where the points have scales, each feature is damped to
+    its mean over the Gaussian around the point (see :meth:`Encoding.damping`).
+    """
+    features = encoding(pad_rows(points.positions), dtype)
+    if points.scales is not None:
+        features = features * encoding.damping(pad_rows(points.scales[:, None])[:, 0]).to(dtype)
+    return features
 
 
 def make_layers(width_in: int, width: int, n_layers: int, implementation: str) -> nn.Module:

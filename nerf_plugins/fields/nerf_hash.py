@@ -18,9 +18,9 @@ from nerf_plugins.fields.encodings import (
     SphericalHarmonics,
     SphericalHarmonicsConfig,
 )
-from nerf_plugins.fields.layers import LinearLayers, first_rows, linear, pad_columns, pad_rows, padded
+from nerf_plugins.fields.layers import LinearLayers, encode_points, first_rows, linear, pad_columns, pad_rows, padded
 from nerf_plugins.fields.precision import Precision, resolve_precision
-from nerf_plugins.rays import Points
+from nerf_plugins.rays import NOTHING, Points
 
 
 @dataclass
@@ -31,6 +31,8 @@ class NeRFHashConfig(RadianceFieldConfig):
     """target class to instantiate"""
     encoding: EncodingConfig = field(default_factory=HashEncodingConfig)
     """The encoding of the position."""
+    cones: bool = False
+    """Take the size of a pixel's cone into account: features of what is smaller than a sample's piece of it are damped."""
     width: int = 64
     """Width of the hidden layers."""
     feature_width: int = 15
@@ -60,6 +62,7 @@ class NeRFHash(RadianceField):
     def __init__(self, config: NeRFHashConfig, dataset: Dataset = NO_DATASET) -> None:
         super().__init__()
         self.config = config
+        self.needs = frozenset({"scales"}) if config.cones else NOTHING
         self.encoding = config.encoding.setup()
         self.directions: SphericalHarmonics = config.directions.setup()
         self.density_layer = LinearLayers(self.encoding.width, config.width, 1)
@@ -100,7 +103,7 @@ class NeRFHash(RadianceField):
 
     def _encoded(self, points: Points, dtype: torch.dtype) -> Tensor:
         """What the density network sees."""
-        return self.encoding(pad_rows(points.positions), dtype)
+        return encode_points(self.encoding, points, dtype)
 
     def _activate(self, raw: Tensor) -> Tensor:
         return trunc_exp(raw.float().squeeze(-1) + self.config.density_bias)

@@ -20,8 +20,10 @@ from nerf_plugins.models.metrics import psnr
 from nerf_plugins.models.volumetric import VolumetricModel, VolumetricModelConfig
 from nerf_plugins.rays import Points
 from nerf_plugins.rendering import render_samples, render_samples_in_rounds
+from nerf_plugins.samplers.base import SamplerConfig
 from nerf_plugins.samplers.hierarchical import HierarchicalSamplerConfig
 from nerf_plugins.samplers.occupancy import OccupancySamplerConfig
+from nerf_plugins.samplers.proposal import ProposalSamplerConfig
 from nerf_plugins.spaces import SPACES, Space, suitable_space
 
 
@@ -34,12 +36,15 @@ class NerfModelConfig(VolumetricModelConfig):
     space: Literal["auto", "box", "contracted", "ndc"] = "auto"
     """Where rays are marched. box: the scene box. contracted: the world around it too. ndc: device coordinates, for forward-facing scenes.
     auto: ndc if the dataparser asks for it, contracted if most cameras stand in the scene box, else box."""
-    sampler: Literal["occupancy", "hierarchical"] = "occupancy"
-    """occupancy: march through a grid of what is occupied. hierarchical: the paper's coarse and fine networks."""
+    sampler: Literal["auto", "occupancy", "hierarchical", "proposal"] = "occupancy"
+    """occupancy: march through a grid of what is occupied. proposal: a few samples where a small network of its own proposes.
+    hierarchical: the paper's coarse and fine networks. auto: proposal where the space has no bounds, else occupancy."""
     occupancy: OccupancySamplerConfig = field(default_factory=OccupancySamplerConfig)
     """The occupancy sampler."""
     hierarchical: HierarchicalSamplerConfig = field(default_factory=HierarchicalSamplerConfig)
     """The hierarchical sampler."""
+    proposal: ProposalSamplerConfig = field(default_factory=ProposalSamplerConfig)
+    """The proposal sampler."""
     field: RadianceFieldConfig = field(default_factory=NeRFMLPConfig)
     """The network(s)."""
     cuda_graph: bool = False
@@ -50,9 +55,10 @@ class NerfModelConfig(VolumetricModelConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.cuda_graph and not getattr(self, self.sampler).has_fixed_size:
+        names = ("occupancy", "proposal") if self.sampler == "auto" else (self.sampler,)
+        if self.cuda_graph and not all(getattr(self, name).has_fixed_size for name in names):
             raise InputError(
-                "model: cuda_graph needs batches of one size: set sampler to occupancy and occupancy.marcher to warp"
+                "model: cuda_graph needs batches of one size: set sampler to occupancy and occupancy.marcher to warp, or to proposal"
             )
 
 
@@ -71,6 +77,13 @@ class NerfModel(VolumetricModel):
         """The configured space, or the one that suits the dataset."""
         name = suitable_space(metadata) if self.config.space == "auto" else self.config.space
         return SPACES[name].of_dataset(self.scene_box.aabb, metadata)
+
+    @property
+    def sampler_config(self) -> SamplerConfig:
+        """The options of the configured sampler, or of the one that suits the space."""
+        if self.config.sampler == "auto":
+            return self.config.proposal if self.space.unbounded else self.config.occupancy
+        return super().sampler_config
 
     @property
     def scene(self) -> RadianceField:

@@ -33,6 +33,7 @@ from nerf_plugins.ops import Composited, PackedSamples, blend_background
 from nerf_plugins.rays import Points, Rays
 from nerf_plugins.samplers.base import Sampler, SamplerConfig, Sampling
 from nerf_plugins.spaces import Space
+from nerf_plugins.threads import LoadFollower, follows_load
 
 if TYPE_CHECKING:
     from trimesh import Trimesh
@@ -121,9 +122,13 @@ class VolumetricModel(Model):
             hint="Light below which a ray is cut off",
         )
         self.mesh_view = MeshView(self.colored_mesh)
+        self.load_follower = LoadFollower() if follows_load() else None
 
     def forward(self, ray_bundle: RayBundle) -> dict[str, Any]:
-        """nerfstudio's; never under autocast: fields say which of their layers are bf16, and distances stay float32."""
+        """nerfstudio's; on the CPU with as many threads as others leave CPUs. Never under autocast: fields say which of their layers are
+        bf16, and distances stay float32."""
+        if self.load_follower is not None and self.device.type == "cpu":
+            self.load_follower.follow()
         with torch.autocast(self.device.type, enabled=False):
             return super().forward(ray_bundle)
 
@@ -223,7 +228,7 @@ class VolumetricModel(Model):
         return super().get_outputs_for_camera(camera, obb_box)
 
     def _rays(self, ray_bundle: RayBundle) -> Rays:
-        needs = self.field.needs
+        needs = self.field.needs | self.sampler.needs
         if self.training:
             self.camera_optimizer.apply_to_raybundle(ray_bundle)
         else:

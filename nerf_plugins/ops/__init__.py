@@ -1,7 +1,9 @@
 """Public stateless functions on torch tensors, on CUDA and CPU: arguments checked, gradients where they make sense."""
 
 from nerf_plugins.ops.composite import Composited, blend_background, composite
+from nerf_plugins.ops.distortion import distortion_loss
 from nerf_plugins.ops.hash_encoding import HashLevels, hash_encode, hash_encode_backward, hash_levels
+from nerf_plugins.ops.interlevel import interlevel_loss
 from nerf_plugins.ops.march import empty_blocks, march_grid
 from nerf_plugins.ops.packed import PackedSamples, pack_sections, select_samples
 from nerf_plugins.ops.rays import PixelRays, pinhole_rays
@@ -16,10 +18,12 @@ __all__ = [
     "anneal_slopes",
     "blend_background",
     "composite",
+    "distortion_loss",
     "empty_blocks",
     "hash_encode",
     "hash_encode_backward",
     "hash_levels",
+    "interlevel_loss",
     "march_grid",
     "pack_sections",
     "pinhole_rays",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Generic, NamedTuple, TypeVar
 
-from jaxtyping import Shaped
+from jaxtyping import Float, Shaped
 from nerfstudio.configs.base_config import InstantiateConfig
 from torch import Tensor, nn
 from torch.nn import Parameter
@@ -16,11 +16,20 @@ from torch.nn import Parameter
 from nerf_plugins.fields.base import Field, Parts, RadianceField, join_groups
 from nerf_plugins.fields.sdf import Surface
 from nerf_plugins.ops import Composited, PackedSamples
-from nerf_plugins.rays import Rays
+from nerf_plugins.rays import NOTHING, Needs, Rays
 from nerf_plugins.spaces import Space
 
 Scene = TypeVar("Scene", RadianceField, Surface)
 MakeField = Callable[[], Field]
+
+
+class Histogram(NamedTuple):
+    """Weights in the intervals of rays."""
+
+    samples: PackedSamples
+    """The intervals."""
+    weights: Float[Tensor, "n_samples"]
+    """With gradient where they are to learn."""
 
 
 class Sampling(NamedTuple):
@@ -32,6 +41,8 @@ class Sampling(NamedTuple):
     """At how many places of each ray something was evaluated to choose the samples; None where nothing was."""
     passes: Mapping[str, Composited] = MappingProxyType({})
     """What the rays saw in earlier passes, by their names; with gradient in training, when the model adds their errors to its losses."""
+    histograms: tuple[Histogram, ...] = ()
+    """In training, what the sampler's own losses are made of: its proposals, from coarse to fine."""
 
 
 @dataclass
@@ -68,6 +79,12 @@ class Sampler(nn.Module, ABC, Generic[Scene]):
             scene: what is sampled.
             stratified: at random places (training), and with earlier passes that have gradients; else the same for the same ray.
         """
+
+    @property
+    def needs(self) -> Needs:
+        """What its own fields ask of points."""
+        own = (module.needs for module in self.children() if isinstance(module, Field))
+        return NOTHING.union(*own)
 
     def before_step(self, step: int, scene: Scene) -> None:
         """To be called before each training step: what it remembers of the scene is brought up to date."""

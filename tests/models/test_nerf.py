@@ -10,8 +10,9 @@ from nerf_plugins.models.metrics import image_metrics
 from nerf_plugins.models.nerf import NerfModel, NerfModelConfig
 from nerf_plugins.rays import NOTHING, Points
 from nerf_plugins.rendering import render_samples, render_samples_in_rounds
-from nerf_plugins.samplers.occupancy import OccupancySamplerConfig
+from nerf_plugins.samplers.occupancy import OccupancySampler, OccupancySamplerConfig
 from nerf_plugins.samplers.occupancy_grid import OccupancyGridConfig
+from nerf_plugins.samplers.proposal import ProposalSampler
 
 from .common import make_bundle, rgba_batch
 
@@ -32,7 +33,7 @@ def make_model(metadata: dict | None = None, **options) -> NerfModel:
     return config.setup(scene_box=box, num_train_data=3, metadata=metadata or {})
 
 
-@pytest.mark.parametrize("sampler", ["occupancy", "hierarchical"])
+@pytest.mark.parametrize("sampler", ["occupancy", "hierarchical", "proposal"])
 @pytest.mark.parametrize("metadata", [{}, {"cameras_inside_box": True}, {"ndc": NDC}], ids=["box", "contracted", "ndc"])
 def test_outputs_in_every_space_with_every_sampler(sampler: str, metadata: dict):
     model = make_model(metadata, sampler=sampler).eval()
@@ -49,17 +50,24 @@ def test_outputs_in_every_space_with_every_sampler(sampler: str, metadata: dict)
     assert ((outputs["accumulation"] >= 0) & (outputs["accumulation"] <= 1 + 1e-5)).all()
 
 
-@pytest.mark.parametrize("sampler", ["occupancy", "hierarchical"])
-def test_a_step_trains_every_parameter(sampler: str):
+@pytest.mark.parametrize(("sampler", "n_parameters"), [("occupancy", 12), ("hierarchical", 24), ("proposal", 17)])
+def test_a_step_trains_every_parameter(sampler: str, n_parameters: int):
     model = make_model(sampler=sampler).train()
     outputs = model(make_bundle())
     sum(model.get_loss_dict(outputs, rgba_batch()).values()).backward()
     parameters = model.get_param_groups()["fields"]
-    assert len(parameters) == (24 if sampler == "hierarchical" else 12)
+    assert len(parameters) == n_parameters
     for parameter in parameters:
         assert parameter.grad is not None
         assert parameter.grad.isfinite().all()
         assert parameter.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("metadata", "sampler"), [({}, OccupancySampler), ({"cameras_inside_box": True}, ProposalSampler)]
+)
+def test_auto_takes_the_sampler_that_suits_the_space(metadata: dict, sampler: type):
+    assert isinstance(make_model(metadata, sampler="auto").sampler, sampler)
 
 
 def test_depth_is_the_distance_to_an_opaque_wall():

@@ -324,3 +324,31 @@ def cdf_at(t: Tensor, t_starts: Tensor, t_ends: Tensor, weights: Tensor) -> Tens
     t_starts, t_ends = t_starts.double(), t_ends.double()
     fraction = ((t.double()[:, None] - t_starts) / (t_ends - t_starts)).clamp(0, 1)
     return (fraction * probability).sum(-1)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Losses of histograms
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def interlevel_loss(t_starts, t_ends, weights, packed_info, starts, ends, proposed, info) -> Tensor:
+    """Every pair of intervals of each ray is looked at."""
+    losses = []
+    for (first, count), (start, number) in zip(packed_info.tolist(), info.tolist()):
+        mine, theirs = slice(first, first + count), slice(start, start + number)
+        overlaps = (starts[theirs] < t_ends[mine, None]) & (ends[theirs] > t_starts[mine, None])
+        bounds = (overlaps * proposed[theirs]).sum(-1)
+        excess = (weights[mine] - bounds).clamp(min=0)
+        losses.append((excess**2 / (weights[mine] + 1e-7)).sum())
+    return torch.stack(losses)
+
+
+def distortion_loss(weights, s_starts, s_ends, packed_info) -> Tensor:
+    """Every pair of samples of each ray is looked at."""
+    losses = []
+    for first, count in packed_info.tolist():
+        mine = slice(first, first + count)
+        w, middles, widths = weights[mine], 0.5 * (s_starts + s_ends)[mine], (s_ends - s_starts)[mine]
+        pairs = w * w[:, None] * (middles - middles[:, None]).abs()
+        losses.append(pairs.sum() + (w**2 * widths).sum() / 3)
+    return torch.stack(losses)

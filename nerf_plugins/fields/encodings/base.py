@@ -10,6 +10,8 @@ from jaxtyping import Float
 from nerfstudio.configs.base_config import InstantiateConfig
 from torch import Tensor, nn
 
+from nerf_plugins.errors import InputError
+
 
 @dataclass
 class EncodingConfig(InstantiateConfig):
@@ -39,6 +41,17 @@ class Encoding(nn.Module, ABC):
             x = x if x.requires_grad else x.detach().requires_grad_()
             (grad_x,) = torch.autograd.grad(self(x), x, grad.float(), create_graph=keep)
         return grad_x
+
+    def damping(self, scales: Float[Tensor, "n"]) -> Float[Tensor, "n width"]:
+        """What is left of each feature around a point, in [0, 1], as the mean over a Gaussian with that standard deviation.
+
+        Args:
+            scales: standard deviations >= 0, in the unit of x.
+
+        Raises:
+            InputError: the encoding cannot say.
+        """
+        raise InputError(f"{type(self).__name__} does not know the size of what it encodes: take another encoding")
 
     def set_progress(self, progress: float) -> None:
         """Tells how far training is, in [0, 1]; encodings that go from coarse to fine follow it."""

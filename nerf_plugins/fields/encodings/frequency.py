@@ -51,6 +51,15 @@ class FrequencyEncoding(Encoding):
         """:func:`encode_backward`."""
         return encode_backward(x, grad, self.config.n_frequencies, self.config.base_frequency)
 
+    def damping(self, scales: Float[Tensor, "n"]) -> Float[Tensor, "n width"]:
+        r""":math:`e^{-s^2 \omega^2 / 2}` for the sine and cosine of the angular frequency :math:`\omega`, exactly; 1 for x itself.
+
+        Source: Barron et al., Mip-NeRF, 2021, equation 13, for a round Gaussian.
+        """
+        frequencies = _frequencies(scales, self.config.n_frequencies, self.config.base_frequency)
+        octaves = torch.exp(-0.5 * (scales[:, None] * frequencies) ** 2).repeat_interleave(3, dim=-1)
+        return torch.cat([torch.ones_like(octaves[:, :1]).expand(-1, 3), octaves, octaves], dim=-1)
+
 
 def encode(
     x: Float[Tensor, "*batch d"], n_frequencies: int, base_frequency: float = torch.pi

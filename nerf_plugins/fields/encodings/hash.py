@@ -119,6 +119,15 @@ class HashEncoding(Encoding):
             return 0.5 * self._tcnn.backward(self._unit(x), self.table, grad, self.n_active_levels)
         return 0.5 * hash_encode_backward(self._unit(x), self.table, grad, self._levels(), **self._options())
 
+    def damping(self, scales: Float[Tensor, "n"]) -> Float[Tensor, "n width"]:
+        r""":math:`\operatorname{erf}(1 / \sqrt{8 s^2 N_l^2})` for the features of level l, with the standard deviation s and :math:`N_l`
+        cells along the unit of s. Source: Barron et al., Zip-NeRF, 2023, section 3.1.
+        """
+        cells = 0.5 * scales * self.scales[:, None]  # type: ignore[index]
+        return (
+            torch.erf(8**-0.5 / cells).repeat_interleave(self.config.n_features, dim=0).t()
+        )  # laid out as features are
+
     def _unit(self, positions: Tensor) -> Tensor:
         return torch.add(self.one_half, positions, alpha=0.5)
 
