@@ -106,14 +106,14 @@ def test_render_threshold_can_be_raised():
 def test_training_ends_where_the_light_does():
     """In fog of density 10 a thousandth of the light is left after ln(1000) / 10 = 0.69 of the 2 units through the box."""
     rays, sampler = make_rays(3), make_sampler(min_transmittance=1e-3)
-    samples, n_looked_at, passes = sampler.sample(rays, Fog(10.0), stratified=True)
+    samples, n_looked_at, passes, _ = sampler.sample(rays, Fog(10.0), stratified=True)
     step = sampler.march.step_size * sampler.march.coarseness
     for ray in range(3):
         ends = samples.t_ends[samples.ray_indices == ray]
         assert abs(float(ends.max() - 2.0) - 0.69) < 2 * step
     assert (n_looked_at - 2 / step).abs().max() <= 1
     assert not passes
-    everything, n_looked_at, _ = make_sampler(min_transmittance=0.0).sample(rays, Fog(10.0), stratified=True)
+    everything, n_looked_at, *_ = make_sampler(min_transmittance=0.0).sample(rays, Fog(10.0), stratified=True)
     assert everything.t_ends.max() > 3.9
     assert n_looked_at is None
 
