@@ -43,7 +43,7 @@ def test_the_target_is_no_positional_argument(config: type):
 
 @pytest.mark.parametrize(
     "config",
-    [NeRFHashConfig(HashEncodingConfig(n_levels=3), 32), NeusDataParserConfig(Path("a"))],
+    [NeRFHashConfig(HashEncodingConfig(n_levels=3), width=32), NeusDataParserConfig(Path("a"))],
     ids=["field", "data"],
 )
 def test_positional_arguments_and_a_config_yml(config: InstantiateConfig):

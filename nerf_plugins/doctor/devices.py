@@ -105,16 +105,15 @@ def probe_cpu(name: str) -> Finding:
 
 def probe_threads(name: str) -> Finding:
     """Torch's threads on the CPU, and what OpenMP's threads do while they wait for work: on shared cores, those that spin slow others."""
-    import torch
+    from nerf_plugins.threads import describe_threads
 
-    given = os.environ.get("OMP_NUM_THREADS", "not set")
     policy = os.environ.get("OMP_WAIT_POLICY", "not set")
     waiting = {"passive": "sleep", "active": "spin"}.get(policy.strip().lower(), "spin for a while, then sleep")
     spins = "".join(f", {x} {os.environ[x]}" for x in ("GOMP_SPINCOUNT", "KMP_BLOCKTIME") if x in os.environ)
     return Finding(
         name,
         "ok",
-        f"{torch.get_num_threads()} (OMP_NUM_THREADS {given}); while they wait they {waiting} (OMP_WAIT_POLICY {policy}{spins})",
+        f"{describe_threads()}; while they wait they {waiting} (OMP_WAIT_POLICY {policy}{spins})",
     )
 
 
