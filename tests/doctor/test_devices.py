@@ -106,5 +106,5 @@ def test_threads_and_what_they_do_while_they_wait(monkeypatch, policy, does):
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     if policy is not None:
         monkeypatch.setenv("OMP_WAIT_POLICY", policy)
-    wanted = f"7 (OMP_NUM_THREADS 7); while they wait they {does} (OMP_WAIT_POLICY {policy or 'not set'}, GOMP_SPINCOUNT 100)"
+    wanted = f"always 7: OMP_NUM_THREADS is 7; while they wait they {does} (OMP_WAIT_POLICY {policy or 'not set'}, GOMP_SPINCOUNT 100)"
     assert devices.probe_threads("CPU threads").detail == wanted
