@@ -20,7 +20,7 @@ from nerf_plugins.fields.encodings import (
 )
 from nerf_plugins.fields.layers import LinearLayers, encode_points, first_rows, linear, pad_columns, pad_rows, padded
 from nerf_plugins.fields.precision import Precision, resolve_precision
-from nerf_plugins.rays import NOTHING, Points
+from nerf_plugins.rays import Points
 
 
 @dataclass
@@ -62,7 +62,8 @@ class NeRFHash(RadianceField):
     def __init__(self, config: NeRFHashConfig, dataset: Dataset = NO_DATASET) -> None:
         super().__init__()
         self.config = config
-        self.needs = frozenset({"scales"}) if config.cones else NOTHING
+        if config.cones:
+            self.needs = self.needs | {"scales"}
         self.encoding = config.encoding.setup()
         self.directions: SphericalHarmonics = config.directions.setup()
         self.density_layer = LinearLayers(self.encoding.width, config.width, 1)

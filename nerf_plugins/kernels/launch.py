@@ -83,6 +83,8 @@ class _RecordedLaunch:
         if tensor.shape != self.shapes[i]:
             if descriptor.ndim == 1:
                 descriptor.shape[0] = tensor.shape[0]
+                # Of a single number torch takes any stride for contiguous, that of an expanded one is 0.
+                descriptor.strides[0] = tensor.stride(0) * tensor.element_size()
             else:
                 ctypes.pointer(descriptor)[0] = _describe(value)
             self.shapes[i] = tensor.shape

@@ -8,11 +8,11 @@ import av
 import cv2
 import numpy as np
 import pytest
-from nerf_plugins.video import bundled_ffmpeg
 from PIL import Image
 
 from nerf_plugins.captures import video
 from nerf_plugins.errors import InputError
+from nerf_plugins.files.ffmpeg import bundled_ffmpeg
 from tests.captures.made_scene import arc, picture
 
 SIZE, FOCAL = (160, 120), 150.0

@@ -92,3 +92,19 @@ def test_no_tensor_is_kept_alive(monkeypatch: pytest.MonkeyPatch):
         x for x in gc.get_objects() if isinstance(x, Tensor) and x.device.type == "cpu" and x.data_ptr() in addresses
     ]
     assert not held
+
+
+@wp.kernel(module="unique", enable_backward=False)
+def copy_numbers(first_item: int, numbers: wp.array[float], out: wp.array[float]):
+    i = first_item + wp.tid()
+    out[i] = numbers[i]
+
+
+def test_a_launch_of_one_number_without_a_stride_leaves_later_ones_right():
+    """torch calls an expanded single number contiguous, whose stride is 0."""
+    one, out = torch.ones(()).expand(1).contiguous(), torch.zeros(1)
+    assert one.stride() == (0,)
+    module.launch(copy_numbers, 1, [one, out], torch.device("cpu"))
+    numbers, out = torch.arange(5.0), torch.zeros(5)
+    module.launch(copy_numbers, 5, [numbers, out], torch.device("cpu"))
+    assert torch.equal(out, numbers)

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -104,11 +103,3 @@ def local_rows(tmp_path_factory):
 
 def test_a_failed_run_does_not_stop_the_rest(local_rows):
     assert [(row[1], row[-1]) for row in local_rows] == FAILING_STATES
-
-
-@pytest.mark.skipif(find_spec("ray") is None, reason="the extra sweep-ray is not installed")
-def test_ray_gives_the_same_rows(tmp_path, local_rows):
-    arguments = command(tmp_path, "--workers", "ray", **FAILING)
-    result = subprocess.run(arguments, capture_output=True, text=True, timeout=300)
-    assert result.returncode == 1, result.stdout + result.stderr
-    assert rows(tmp_path) == local_rows

@@ -28,7 +28,7 @@ RECIPE = {
         "pipeline.model.occupancy.grid.warmup_steps": 4,
         "pipeline.model.occupancy.budget.samples_per_batch": 256,
     },
-    "frames": [4],
+    "n_images": [4],
     "seeds": [0, 1],
     "steps": [4],
 }
