@@ -39,12 +39,16 @@ def test_no_step_waits_for_the_device(rows):
     assert not waits, "\n".join(waits)
 
 
+PROPOSALS = {"photos-nerf-custom"}
+
+
 def test_every_parameter_learns(rows):
-    """One that does not is read back in each step by DDP."""
-    unused = {
-        (row["method"], row["variant"], name) for row in rows if row["step"] == USUAL_STEP for name in row["unused"]
+    """One that does not is read back in each step by DDP; the proposals' field, which later learns in some steps only, is in the others."""
+    unused = {(row["method"], row["step"], name) for row in rows for name in row["unused"]}
+    assert not {key for key in unused if key[1] == 0}
+    assert not {
+        key for key in unused if key[1] == USUAL_STEP and not (key[0] in PROPOSALS and "sampler.field" in key[2])
     }
-    assert not unused
 
 
 @pytest.mark.parametrize("method", MOST_LAUNCHES)
