@@ -64,6 +64,13 @@ def distortion_loss(
         TypeError: an argument of another type or dtype.
         ValueError: an argument of another shape or device.
 
+    Example:
+        Weights 1/2 and 1/4 with middles 0.5 and 2: 2 * 1/8 * 1.5 between them, and (1/4 * 1 + 1/16 * 2) / 3 within.
+
+        >>> starts, ends = torch.tensor([0.0, 1.0]), torch.tensor([1.0, 3.0])
+        >>> distortion_loss(torch.tensor([0.5, 0.25]), starts, ends, torch.tensor([[0, 2]], dtype=torch.int32))
+        tensor([0.5000])
+
     Source: Barron et al., Mip-NeRF 360, 2022, equation 15; Sun et al., DVGOv2, 2022 (prefix sums).
     """
     weights = require_tensor("weights", weights, torch.float32, (None,))

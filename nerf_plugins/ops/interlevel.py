@@ -68,6 +68,13 @@ def interlevel_loss(
         TypeError: an argument of another type or dtype.
         ValueError: an argument of another shape or device.
 
+    Example:
+        A weight of 1/2 where the proposal has 0.3: 0.2^2 / 0.5.
+
+        >>> one, info = torch.ones(1), torch.tensor([[0, 1]], dtype=torch.int32)
+        >>> interlevel_loss(0 * one, one, 0.5 * one, info, 0 * one, 2 * one, 0.3 * one, info)
+        tensor([0.0800])
+
     Source: Barron et al., Mip-NeRF 360, 2022, equation 13.
     """
     t_starts = require_tensor("t_starts", t_starts, torch.float32, (None,))

@@ -36,6 +36,14 @@ def pinhole_rays(pixels: Int[Tensor, "n 3"], table: Float[Tensor, "n_cameras 4 3
         ValueError: an argument of another shape or device.
 
     Nothing is differentiable.
+
+    Example:
+        A camera at the origin that looks along -z, with its middle at that of the first pixel; the second pixel is one to the right.
+
+        >>> a, b, c, centre = [1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [-0.5, 0.5, -1.0], [0.0, 0.0, 0.0]
+        >>> pinhole_rays(torch.tensor([[0, 0, 0], [0, 0, 1]]), torch.tensor([[a, b, c, centre]])).directions
+        tensor([[ 0.0000,  0.0000, -1.0000],
+                [ 0.7071,  0.0000, -0.7071]])
     """
     pixels = require_tensor("pixels", pixels, torch.int64, (None, 3))
     table = require_tensor("table", table, torch.float32, (None, 4, 3))
