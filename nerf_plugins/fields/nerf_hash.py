@@ -20,7 +20,7 @@ from nerf_plugins.fields.encodings import (
 )
 from nerf_plugins.fields.layers import LinearLayers, encode_points, first_rows, linear, pad_columns, pad_rows, padded
 from nerf_plugins.fields.precision import Precision, resolve_precision
-from nerf_plugins.rays import Points
+from nerf_plugins.rays import Needs, Points
 
 
 @dataclass
@@ -63,7 +63,8 @@ class NeRFHash(RadianceField):
         super().__init__()
         self.config = config
         if config.cones:
-            self.needs = self.needs | {"scales"}
+            cones: Needs = frozenset({"scales"})
+            self.needs = self.needs | cones
         self.encoding = config.encoding.setup()
         self.directions: SphericalHarmonics = config.directions.setup()
         self.density_layer = LinearLayers(self.encoding.width, config.width, 1)
