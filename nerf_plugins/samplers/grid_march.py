@@ -1,8 +1,9 @@
-"""Marching rays through the occupancy grid: the part that the samplers with a grid share."""
+"""Marching rays through the occupancy grid: what the samplers with a grid share."""
 
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -13,11 +14,11 @@ from torch import Tensor, nn
 
 from nerf_plugins.errors import InputError
 from nerf_plugins.ops import PackedSamples, empty_blocks, march_grid
-from nerf_plugins.rays import Rays
-from nerf_plugins.samplers.base import SamplerConfig
+from nerf_plugins.rays import Needs, Points, Rays
+from nerf_plugins.samplers.base import MakeField, Sampler, SamplerConfig, Scene
 from nerf_plugins.samplers.nerfacc_march import march_with_nerfacc, require_nerfacc
 from nerf_plugins.samplers.occupancy_grid import DensityFn, OccupancyGrid, OccupancyGridConfig
-from nerf_plugins.samplers.ray_budget import RayBudgetConfig
+from nerf_plugins.samplers.ray_budget import RayBudget, RayBudgetConfig
 from nerf_plugins.spaces import Space
 
 # A scene of any size: level 4 is 16 boxes wide, beyond it disparity hardly changes.
@@ -159,3 +160,38 @@ class GridMarch(nn.Module):
             jitter=jitter,
             capacity=capacity,
         )
+
+
+class GridSampler(Sampler[Scene]):
+    """A sampler that marches the grid, and lets the number of rays follow their samples."""
+
+    def __init__(self, config: GridMarchConfig, space: Space, make_field: MakeField) -> None:
+        super().__init__(config, space, make_field)
+        self.march = GridMarch(config, space)
+        self.budget = RayBudget(config.budget)
+
+    @abstractmethod
+    def density(self, positions: Float[Tensor, "n 3"], scene: Scene) -> Float[Tensor, "n"]:
+        """Densities at positions of the space, anywhere in the cells (:meth:`points_in_cells`): which of them the grid keeps."""
+
+    def before_step(self, step: int, scene: Scene) -> None:
+        """Visits some cells of the grid; see :class:`OccupancyGrid`."""
+        self.march.update(step, lambda positions: self.density(positions, scene))
+
+    def points_in_cells(self, positions: Float[Tensor, "n 3"], needs: Needs) -> Points:
+        """Positions in cells as a field sees them, as large as a cell. A field that needs a time is asked at random ones, so a cell is
+        occupied if it ever is; one that needs a photo gives its mean code."""
+        times = torch.rand_like(positions[:, 0]) if "times" in needs else None
+        return self.space.points_at(positions, needs, times=times, scale=self.march.cell_scale)
+
+    def set_step(self, step: int) -> None:
+        """The march is coarse until the grid has formed."""
+        self.march.set_step(step)
+
+    def num_rays(self, current: int) -> int:
+        """As many as fit into the budget."""
+        return self.budget.rays(current)
+
+    def metrics(self) -> dict[str, Tensor]:
+        """``occupied_fraction``."""
+        return {"occupied_fraction": self.march.grid.fraction_occupied}

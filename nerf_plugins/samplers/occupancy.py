@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from nerf_plugins.calls import call_size
@@ -12,9 +13,8 @@ from nerf_plugins.errors import InputError
 from nerf_plugins.fields.base import RadianceField
 from nerf_plugins.ops import PackedSamples, composite, select_samples
 from nerf_plugins.rays import Rays, in_pieces
-from nerf_plugins.samplers.base import MakeField, Sampler, Sampling
-from nerf_plugins.samplers.grid_march import GridMarch, GridMarchConfig
-from nerf_plugins.samplers.ray_budget import RayBudget
+from nerf_plugins.samplers.base import MakeField, Sampling
+from nerf_plugins.samplers.grid_march import GridMarchConfig, GridSampler
 from nerf_plugins.spaces import Space
 
 VISIBLE_MARCH_ROOM = 4
@@ -37,39 +37,17 @@ class OccupancySamplerConfig(GridMarchConfig):
             raise InputError(f"occupancy sampler: min_transmittance must be in [0, 1), got {self.min_transmittance}")
 
 
-class OccupancySampler(Sampler[RadianceField]):
+class OccupancySampler(GridSampler[RadianceField]):
     """Samples rays in steps of one size (or growing ones) wherever the grid is occupied."""
 
     def __init__(self, config: OccupancySamplerConfig, space: Space, make_field: MakeField) -> None:
         super().__init__(config, space, make_field)
         self.config = config
-        self.march = GridMarch(config, space)
-        self.budget = RayBudget(config.budget)
 
-    def before_step(self, step: int, scene: RadianceField) -> None:
-        """Visits some cells of the grid; see :class:`OccupancyGrid`.
-
-        A field that needs a time is asked at random ones, so a cell is occupied if it ever is; one that needs a photo gives its mean code.
-        """
-
-        def density(positions: Tensor) -> Tensor:
-            times = torch.rand_like(positions[:, 0]) if "times" in scene.needs else None
-            points = self.space.points_at(positions, scene.needs, times=times, scale=self.march.cell_scale)
-            return in_pieces(scene.density, points, call_size(positions.device))
-
-        self.march.update(step, density)
-
-    def set_step(self, step: int) -> None:
-        """The march is coarse until the grid has formed."""
-        self.march.set_step(step)
-
-    def num_rays(self, current: int) -> int:
-        """As many as fit into the budget."""
-        return self.budget.rays(current)
-
-    def metrics(self) -> dict[str, Tensor]:
-        """``occupied_fraction``."""
-        return {"occupied_fraction": self.march.grid.fraction_occupied}
+    def density(self, positions: Float[Tensor, "n 3"], scene: RadianceField) -> Float[Tensor, "n"]:
+        """The field's."""
+        points = self.points_in_cells(positions, scene.needs)
+        return in_pieces(scene.density, points, call_size(positions.device))
 
     def sample(self, rays: Rays, scene: RadianceField, stratified: bool) -> Sampling:
         """The steps of the march; in training, where ``min_transmittance`` is set, those that light reaches."""

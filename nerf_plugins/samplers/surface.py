@@ -12,9 +12,8 @@ from nerf_plugins.errors import InputError
 from nerf_plugins.fields.sdf import Surface
 from nerf_plugins.ops import PackedSamples, pack_sections, sample_pdf, sdf_optical_depths
 from nerf_plugins.rays import Rays
-from nerf_plugins.samplers.base import MakeField, Sampler, Sampling
-from nerf_plugins.samplers.grid_march import GridMarch, GridMarchConfig
-from nerf_plugins.samplers.ray_budget import RayBudget
+from nerf_plugins.samplers.base import MakeField, Sampling
+from nerf_plugins.samplers.grid_march import GridMarchConfig, GridSampler
 from nerf_plugins.samplers.sections import section_weights
 from nerf_plugins.samplers.spacing import BELOW_ONE, spread_evenly
 from nerf_plugins.spaces import Space
@@ -52,7 +51,7 @@ class SurfaceSamplerConfig(GridMarchConfig):
             raise InputError(f"surface sampler: explore must be in [0, 1], got {self.explore}")
 
 
-class SurfaceSampler(Sampler[Surface]):
+class SurfaceSampler(GridSampler[Surface]):
     """Marches the grid, evaluates the distance at its steps, and draws the samples of a ray by the opacity of the march's steps.
 
     A ray that meets no occupied cell has no samples, but for a random few in training.
@@ -61,12 +60,6 @@ class SurfaceSampler(Sampler[Surface]):
     def __init__(self, config: SurfaceSamplerConfig, space: Space, make_field: MakeField) -> None:
         super().__init__(config, space, make_field)
         self.config = config
-        self.march = GridMarch(config, space)
-        self.budget = RayBudget(config.budget)
-
-    def before_step(self, step: int, scene: Surface) -> None:
-        """Visits some cells of the grid; see :class:`OccupancyGrid`."""
-        self.march.update(step, lambda positions: self.density(positions, scene))
 
     def density(self, positions: Float[Tensor, "n 3"], scene: Surface) -> Float[Tensor, "n"]:
         r"""The density that NeuS gives to a ray that meets the surface head on, :math:`s (1 - \Phi_s(f))`, at the point of a cell
@@ -74,26 +67,13 @@ class SurfaceSampler(Sampler[Surface]):
 
         Args:
             positions: anywhere in the cells.
-            scene: the surface. A field that needs a time is asked at random ones.
+            scene: the surface.
         """
         grid = self.march.grid
-        times = torch.rand_like(positions[:, 0]) if "times" in scene.field.needs else None
-        points = self.space.points_at(positions, scene.field.needs, times=times, scale=self.march.cell_scale)
+        points = self.points_in_cells(positions, scene.field.needs)
         reach = 0.5 * ((grid.aabb[1] - grid.aabb[0]) / grid.config.resolution).norm()
         distances = (scene.sdf(points).abs() - reach).clamp(min=0.0)
         return scene.inv_s * torch.sigmoid(-scene.inv_s * distances)
-
-    def set_step(self, step: int) -> None:
-        """The march is coarse until the grid has formed."""
-        self.march.set_step(step)
-
-    def num_rays(self, current: int) -> int:
-        """As many as fit into the budget."""
-        return self.budget.rays(current)
-
-    def metrics(self) -> dict[str, Tensor]:
-        """``occupied_fraction``."""
-        return {"occupied_fraction": self.march.grid.fraction_occupied}
 
     @torch.no_grad()
     def sample(self, rays: Rays, scene: Surface, stratified: bool) -> Sampling:
