@@ -17,10 +17,11 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from nerf_plugins.captures.job import CameraGroup
 from nerf_plugins.errors import InputError
+from nerf_plugins.images.reading import UNREADABLE, as_shown, has_alpha, turned
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif")
 RAW = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".rw2", ".orf")
@@ -110,7 +111,7 @@ def read_header(path: Path) -> Photo:
         is_plain = orientation == 1 and "transparency" not in image.info and (image.format, image.mode) in (
             ("JPEG", "RGB"), ("MPO", "RGB"), ("PNG", "RGB"), ("PNG", "RGBA"),
         )  # fmt: skip
-        suffix = ".jpg" if image.format in _LOSSY and not _has_alpha(image) else ".png"
+        suffix = ".jpg" if image.format in _LOSSY and not has_alpha(image) else ".png"
         focal = focal_in_pixels(exif, *image.size)
     if min(width, height) < 64:
         raise InputError(f"{path}: {width} x {height} pixels are too few to find features in")
@@ -183,22 +184,18 @@ def read_upright(path: Path) -> Image.Image:
     """
     with _opened(path) as image:
         try:
-            image = ImageOps.exif_transpose(image)
-            return _eight_bits(image).convert("RGBA" if _has_alpha(image) else "RGB")
-        except (OSError, SyntaxError, ValueError) as e:
+            profile = image.info.get("icc_profile")
+            shown = as_shown(_upper_eight_bits(turned(image)))
+        except UNREADABLE as e:
             raise InputError(f"{path}: the image is broken ({e}); replace it or take it away") from e
+    shown.info["icc_profile"] = profile
+    return shown
 
 
-def _has_alpha(image: Image.Image) -> bool:
-    return image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """16-bit grey values and others, scaled."""
+def _upper_eight_bits(image: Image.Image) -> Image.Image:
+    """Of whole grey numbers: a photo's copy has the bytes that its file has."""
     if image.mode in ("I", "I;16", "I;16B", "I;16L"):
         return Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
-    if image.mode == "F":
-        raise ValueError("floating-point pixels; convert it to 8 bits")
     return image
 
 
