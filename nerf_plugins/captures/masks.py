@@ -12,6 +12,8 @@ from PIL import Image, ImageOps
 
 from nerf_plugins.captures.photos import Photo
 from nerf_plugins.errors import InputError
+from nerf_plugins.images.masks import as_alpha
+from nerf_plugins.images.reading import UNREADABLE, turned
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _ENDINGS = ("", "_mask", ".mask", "-mask")
@@ -59,16 +61,15 @@ def find_masks(photos: Sequence[Photo], folder: Path) -> dict[str, Path]:
 
 
 def read_mask(path: Path, photo: Photo) -> Bool[np.ndarray, "height width"]:
-    """True where the photo is to be used: more than half of the mask's largest value, of its transparency where it has some.
+    """True where the photo is to be used, by the rules of :mod:`nerf_plugins.images.masks`.
 
     Raises:
         InputError: it cannot be read, is all black, or of another shape than the photo.
     """
     try:
         with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file)
-            values = _values(image)
-    except (OSError, SyntaxError, ValueError) as e:
+            values = as_alpha(turned(file))
+    except UNREADABLE as e:
         raise InputError(f"{path}: not a readable mask ({e}); replace it or take it away") from e
     width, height = photo.size
     if values.shape == (width, height) and width != height and photo.orientation >= 5:  # made from the pixels as stored
@@ -79,7 +80,7 @@ def read_mask(path: Path, photo: Photo) -> Bool[np.ndarray, "height width"]:
                 f"{path}: is {values.shape[1]} x {values.shape[0]} and its photo {photo.path.name} {width} x {height}; make it that size"
             )
         values = np.asarray(Image.fromarray(values).resize((width, height), Image.Resampling.NEAREST))
-    mask = values > values.max() / 2
+    mask = values >= 128
     if not mask.any():
         raise InputError(f"{path}: the mask of {photo.path.name} is all black, so nothing of the photo would be used")
     return mask
@@ -105,17 +106,6 @@ def shrunk(mask: Bool[np.ndarray, "height width"], factor: int) -> Bool[np.ndarr
     height, width = (side // factor for side in mask.shape)
     cut = mask[: height * factor, : width * factor]
     return cut.reshape(height, factor, width, factor).all(axis=(1, 3))
-
-
-def _values(image: Image.Image) -> np.ndarray:
-    if "transparency" in image.info or image.mode in ("LA", "PA", "RGBA"):
-        alpha = np.asarray(image.convert("RGBA"))[..., 3]
-        if alpha.min() < alpha.max():
-            return alpha
-    if image.mode in ("I", "I;16", "I;16B", "F", "1"):
-        values = np.asarray(image).astype(np.float64)
-        return (255 * values / max(float(values.max()), 1e-9)).astype(np.uint8)
-    return np.asarray(image.convert("RGB").convert("L"))
 
 
 def _turned(values: Image.Image, orientation: int) -> Image.Image:

@@ -41,7 +41,7 @@ def read_alpha(
     """The mask as an alpha channel, with its soft edges; arguments and errors as for :func:`read_mask`."""
     try:
         with Image.open(path) as image:
-            alpha = _alpha(_fitting_turn(image, size))
+            alpha = as_alpha(_fitting_turn(image, size))
     except UNREADABLE as e:
         raise InputError(f"mask {path} of {photo.name} {_problem(path, e)}") from e
     height, width = alpha.shape
@@ -70,7 +70,12 @@ def _fitting_turn(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return turned(image, as_stored=True)
 
 
-def _alpha(image: Image.Image) -> UInt8[np.ndarray, "height width"]:
+def as_alpha(image: Image.Image) -> UInt8[np.ndarray, "height width"]:
+    """How much of each pixel of a decoded mask belongs to the scene, by the module's rules.
+
+    Raises:
+        ValueError: a value is not finite or negative.
+    """
     is_lossy = image.format in _LOSSY
     if is_numbers(image):
         return _soft_or_labels(np.asarray(image), is_labels=False)
