@@ -13,7 +13,7 @@ from jaxtyping import Bool, UInt8
 from PIL import Image
 
 from nerf_plugins.errors import InputError
-from nerf_plugins.images.reading import UNREADABLE, as_shown, full_range, is_numbers, turned
+from nerf_plugins.images.reading import UNREADABLE, as_shown, full_range, is_numbers, problem, turned
 
 _LOSSY = ("JPEG", "MPO", "WEBP", "AVIF", "JPEG2000")
 _LARGEST_LABEL = 32
@@ -43,7 +43,7 @@ def read_alpha(
         with Image.open(path) as image:
             alpha = as_alpha(_fitting_turn(image, size))
     except UNREADABLE as e:
-        raise InputError(f"mask {path} of {photo.name} {_problem(path, e)}") from e
+        raise InputError(f"mask {path} of {photo.name} {problem(path, e, 'masks', 'replace it')}") from e
     height, width = alpha.shape
     if (width, height) == size:
         return alpha
@@ -112,14 +112,3 @@ def _soft_or_labels(values: np.ndarray, is_labels: bool, is_lossy: bool = False)
     white = full_range(values.dtype, top) if top <= 65535 else top
     white = white if top >= white / 2 else top
     return np.round(255.0 * values.astype(np.float64) / white).astype(np.uint8)
-
-
-def _problem(path: Path, error: Exception) -> str:
-    if not path.exists():
-        return "does not exist: check the masks that the dataset lists"
-    if path.is_dir():
-        return "is a folder: give a file"
-    reason = (
-        str(error).replace(str(path), path.name).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-    )
-    return f"cannot be read ({reason}): replace it"

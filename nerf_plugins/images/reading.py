@@ -111,12 +111,20 @@ def _opened(path: Path, what: str) -> Iterator[Image.Image]:
     except InputError:
         raise
     except UNREADABLE as e:
-        raise InputError(f"{what} {path} {_problem(path, e)}") from e
+        raise InputError(f"{what} {path} {problem(path, e, 'frames', 'replace it or leave it out')}") from e
 
 
-def _problem(path: Path, error: Exception) -> str:
+def problem(path: Path, error: Exception, listed: str, advice: str) -> str:
+    """What is wrong with a file that could not be read, and what to do.
+
+    Args:
+        path: of the file.
+        error: what reading it raised.
+        listed: what the dataset calls such files, in the plural.
+        advice: what to do with a broken one.
+    """
     if not path.exists():
-        return "does not exist: check the frames that the dataset lists"
+        return f"does not exist: check the {listed} that the dataset lists"
     if path.is_dir():
         return "is a folder: give a file"
     if path.suffix.lower() in (".heic", ".heif"):
@@ -124,7 +132,7 @@ def _problem(path: Path, error: Exception) -> str:
     reason = (
         str(error).replace(str(path), path.name).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
     )
-    return f"cannot be read ({reason}): replace it or leave it out"
+    return f"cannot be read ({reason}): {advice}"
 
 
 def turned(image: Image.Image, as_stored: bool = False) -> Image.Image:

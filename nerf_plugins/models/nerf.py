@@ -18,7 +18,6 @@ from nerf_plugins.fields.graphed import GraphedField
 from nerf_plugins.fields.nerf_mlp import NeRFMLPConfig
 from nerf_plugins.models.metrics import psnr
 from nerf_plugins.models.volumetric import VolumetricModel, VolumetricModelConfig
-from nerf_plugins.rays import Points
 from nerf_plugins.rendering import render_samples, render_samples_in_rounds
 from nerf_plugins.samplers.base import SamplerConfig
 from nerf_plugins.samplers.hierarchical import HierarchicalSamplerConfig
@@ -93,18 +92,16 @@ class NerfModel(VolumetricModel):
     def implicit_surface(self, time: float = 0.0) -> ImplicitSurface:
         """Where the density crosses ``surface_density``."""
 
-        def points_at(positions: Tensor, directions: Tensor | None = None) -> Points:
-            times = torch.full_like(positions[:, 0], time) if "times" in self.field.needs else None
-            return self.space.points_at(positions, self.field.needs, directions=directions, times=times)
-
         @torch.no_grad()
         def value(positions: Tensor) -> Tensor:
-            return -in_calls(lambda p: self.field.density(points_at(p)), positions, size=call_size(positions.device))
+            return -in_calls(
+                lambda p: self.field.density(self._points_at(p, time)), positions, size=call_size(positions.device)
+            )
 
         @torch.no_grad()
         def color(positions: Tensor, directions: Tensor) -> Tensor:
             size = call_size(positions.device)
-            return in_calls(lambda p, d: self.field(points_at(p, d))[1], positions, directions, size=size)
+            return in_calls(lambda p, d: self.field(self._points_at(p, time, d))[1], positions, directions, size=size)
 
         return ImplicitSurface(value, -self.config.surface_density, self.space.aabb, color)
 

@@ -113,16 +113,11 @@ class NeuSModel(VolumetricModel):
         """Where the distance is 0, or the viewer's level."""
         scene = self.scene._replace(level=0.0)
 
-        def points_at(positions: Tensor, directions: Tensor | None = None) -> Points:
-            times = torch.full_like(positions[:, 0], time) if "times" in self.field.needs else None
-            positions = self.space.from_world(positions)
-            return self.space.points_at(positions, self.field.needs, directions=directions, times=times)
-
         def value(positions: Tensor) -> Tensor:
-            return scene.sdf(points_at(positions)) * self.space.scale
+            return scene.sdf(self._points_at(self.space.from_world(positions), time)) * self.space.scale
 
         def color_of(positions: Tensor, directions: Tensor) -> Tensor:
-            points = points_at(positions, directions)
+            points = self._points_at(self.space.from_world(positions), time, directions)
             return self.field.color(points, self.field.geometry(points))
 
         @torch.no_grad()

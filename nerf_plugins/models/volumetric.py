@@ -236,6 +236,11 @@ class VolumetricModel(Model):
         rays = self.space.rays(ray_bundle, self.config.near_plane, self.config.far_plane)
         return self.space.complete(rays, ray_bundle, needs)
 
+    def _points_at(self, positions: Tensor, time: float, directions: Tensor | None = None) -> Points:
+        """Positions in the space (n, 3) as the field sees them at a time, seen along unit directions in the world, if they are."""
+        times = torch.full_like(positions[:, 0], time) if "times" in self.field.needs else None
+        return self.space.points_at(positions, self.field.needs, directions=directions, times=times)
+
     def _background(self, rays: Rays) -> Tensor:
         """(n, 3): random per ray in training, unless configured; the viewer's choice or the dataset's in pictures."""
         if self.training and self.config.background_color in ("auto", "random"):
