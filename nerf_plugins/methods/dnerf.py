@@ -9,21 +9,14 @@ from nerf_plugins.engine.presets import by_device
 from nerf_plugins.engine.schedulers import WarmupExponentialSchedulerConfig
 from nerf_plugins.fields.deformed import DeformedFieldConfig
 from nerf_plugins.methods.base import make_method
+from nerf_plugins.methods.presets import march_for_mlp, moving_grid
 from nerf_plugins.models.nerf import NerfModelConfig
-from nerf_plugins.samplers.occupancy import OccupancySamplerConfig
-from nerf_plugins.samplers.occupancy_grid import OccupancyGridConfig
-from nerf_plugins.samplers.ray_budget import RayBudgetConfig
 
 method = make_method(
     "dnerf-custom",
     "D-NeRF (a displacement MLP before the NeRF MLP, 8x256 each) for moving scenes; on CUDA and CPU, no compiler.",
     NerfModelConfig(
-        occupancy=OccupancySamplerConfig(
-            # A cell is visited at one random time, and remembers the densest for long.
-            grid=OccupancyGridConfig(resolution=by_device(96, 128), warmup_steps=by_device(256, 512), decay=0.99),
-            budget=RayBudgetConfig(samples_per_batch=by_device(1 << 13, 1 << 17)),
-            steps_per_diagonal=by_device(400, 1024),
-        ),
+        occupancy=march_for_mlp(moving_grid(), samples_per_batch=by_device(1 << 13, 1 << 17)),
         field=DeformedFieldConfig(),
     ),
     groups={

@@ -4,12 +4,10 @@ Source: Barron et al., Mip-NeRF 360, 2022 (proposals, contraction, distortion); 
 Instant Neural Graphics Primitives, 2022.
 """
 
-from nerf_plugins.engine.optimizers import FusedAdamOptimizerConfig
 from nerf_plugins.engine.presets import by_device
-from nerf_plugins.engine.schedulers import WarmupExponentialSchedulerConfig
-from nerf_plugins.fields.encodings import HashEncodingConfig
 from nerf_plugins.fields.nerf_hash import NeRFHashConfig
 from nerf_plugins.methods.base import make_method
+from nerf_plugins.methods.presets import hash_group, hash_table
 from nerf_plugins.models.nerf import NerfModelConfig
 
 method = make_method(
@@ -19,14 +17,11 @@ method = make_method(
         sampler="proposal",
         field=NeRFHashConfig(
             cones=True,
-            encoding=HashEncodingConfig(log2_table_size=by_device(16, 19), max_resolution=by_device(1024, 2048)),
+            encoding=hash_table(),
         ),
     ),
     groups={
-        "fields": {
-            "optimizer": FusedAdamOptimizerConfig(lr=1e-2, eps=1e-15),
-            "scheduler": WarmupExponentialSchedulerConfig(warmup_steps=50, lr_final=1e-3),
-        },
+        "fields": hash_group(),
     },
     steps=5_000,
     n_rays=by_device(512, 8192),

@@ -8,20 +8,14 @@ from nerfstudio.engine.optimizers import AdamOptimizerConfig
 from nerf_plugins.engine.presets import by_device
 from nerf_plugins.engine.schedulers import RisingSchedulerConfig, WarmupExponentialSchedulerConfig
 from nerf_plugins.methods.base import make_method
+from nerf_plugins.methods.presets import march_to_surface
 from nerf_plugins.models.neus import NeuSModelConfig
-from nerf_plugins.samplers.occupancy_grid import OccupancyGridConfig
-from nerf_plugins.samplers.ray_budget import RayBudgetConfig
-from nerf_plugins.samplers.surface import SurfaceSamplerConfig
 
 method = make_method(
     "neus-custom",
     "NeuS (8x256 MLP) with or without masks, sampled at the surface by marching an occupancy grid; on CUDA and CPU, no compiler.",
     NeuSModelConfig(
-        surface=SurfaceSamplerConfig(
-            grid=OccupancyGridConfig(resolution=by_device(64, 128), warmup_steps=by_device(128, 256)),
-            budget=RayBudgetConfig(samples_per_batch=by_device(1 << 12, 1 << 17)),
-            steps_per_diagonal=by_device(128, 256),
-        ),
+        surface=march_to_surface(samples_per_batch=by_device(1 << 12, 1 << 17)),
     ),
     groups={
         "fields": {

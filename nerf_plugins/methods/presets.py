@@ -1,0 +1,72 @@
+"""Pieces of configurations that several methods have, in the sizes that fill a device: two CPU cores, or a large GPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nerf_plugins.engine.optimizers import FusedAdamOptimizerConfig
+from nerf_plugins.engine.presets import by_device
+from nerf_plugins.engine.schedulers import WarmupExponentialSchedulerConfig
+from nerf_plugins.fields.encodings import HashEncodingConfig
+from nerf_plugins.methods.base import Group
+from nerf_plugins.samplers.occupancy import OccupancySamplerConfig
+from nerf_plugins.samplers.occupancy_grid import OccupancyGridConfig
+from nerf_plugins.samplers.ray_budget import RayBudgetConfig
+from nerf_plugins.samplers.surface import SurfaceSamplerConfig
+
+
+def static_grid() -> OccupancyGridConfig:
+    """Of a scene that does not move."""
+    return OccupancyGridConfig(resolution=by_device(96, 128), warmup_steps=by_device(128, 256))
+
+
+def moving_grid() -> OccupancyGridConfig:
+    """Of a scene that moves: a cell is visited at one random time, and remembers the densest for long."""
+    return OccupancyGridConfig(resolution=by_device(96, 128), warmup_steps=by_device(256, 512), decay=0.99)
+
+
+def march_for_mlp(grid: OccupancyGridConfig, samples_per_batch: int) -> OccupancySamplerConfig:
+    """For a field whose layers are its cost: a step of some tens of milliseconds on two CPU cores, of some milliseconds on a large GPU."""
+    return OccupancySamplerConfig(
+        grid=grid,
+        budget=RayBudgetConfig(samples_per_batch=samples_per_batch),
+        steps_per_diagonal=by_device(400, 1024),
+    )
+
+
+def march_for_hash(grid: OccupancyGridConfig) -> OccupancySamplerConfig:
+    """For a field on a hash table, where looking at the densities first pays on a CPU."""
+    return OccupancySamplerConfig(
+        grid=grid,
+        budget=RayBudgetConfig(
+            samples_per_batch=by_device(1 << 13, 1 << 18), max_rays_per_batch=by_device(1 << 13, 1 << 14)
+        ),
+        steps_per_diagonal=by_device(400, 1024),
+        min_transmittance=by_device(1e-3, 0.0),
+    )
+
+
+def march_to_surface(samples_per_batch: int) -> SurfaceSamplerConfig:
+    """For a distance field."""
+    return SurfaceSamplerConfig(
+        grid=OccupancyGridConfig(resolution=by_device(64, 128), warmup_steps=by_device(128, 256)),
+        budget=RayBudgetConfig(samples_per_batch=samples_per_batch),
+        steps_per_diagonal=by_device(128, 256),
+    )
+
+
+def hash_table(**options: Any) -> HashEncodingConfig:
+    """A table that fits into the cache of a CPU core, or into that of a large GPU.
+
+    Args:
+        options: others of :class:`HashEncodingConfig`.
+    """
+    return HashEncodingConfig(log2_table_size=by_device(16, 19), max_resolution=by_device(1024, 2048), **options)
+
+
+def hash_group(warmup_steps: int = 50, lr_final: float = 1e-3) -> Group:
+    """Adam in one pass over the table, with instant-ngp's rate."""
+    return {
+        "optimizer": FusedAdamOptimizerConfig(lr=1e-2, eps=1e-15),
+        "scheduler": WarmupExponentialSchedulerConfig(warmup_steps=warmup_steps, lr_final=lr_final),
+    }
