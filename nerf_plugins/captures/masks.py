@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool
 from PIL import Image, ImageOps
 
+from nerf_plugins.captures.files import save_picture
 from nerf_plugins.captures.photos import Photo
 from nerf_plugins.errors import InputError
 from nerf_plugins.images.masks import as_alpha
@@ -96,9 +96,7 @@ def opaque(path: Path) -> Bool[np.ndarray, "height width"]:
 
 def write_mask(mask: Bool[np.ndarray, "height width"], path: Path) -> None:
     """As 8-bit grey PNG, white where true; whole or not there."""
-    part = path.with_name(f".{path.name}")
-    Image.fromarray(mask.astype(np.uint8) * 255).save(part, "PNG")
-    os.replace(part, path)
+    save_picture(Image.fromarray(mask.astype(np.uint8) * 255), path)
 
 
 def shrunk(mask: Bool[np.ndarray, "height width"], factor: int) -> Bool[np.ndarray, "h w"]:

@@ -6,7 +6,6 @@ nerfstudio and COLMAP ignore, or heed, a file's EXIF orientation differently; of
 from __future__ import annotations
 
 import importlib
-import os
 import re
 import shutil
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from nerf_plugins.captures.files import finished, save_picture
 from nerf_plugins.captures.job import CameraGroup
 from nerf_plugins.errors import InputError
 from nerf_plugins.images.reading import UNREADABLE, as_shown, has_alpha, turned
@@ -163,17 +163,12 @@ def write_upright(photo: Photo, path: Path) -> None:
     Raises:
         InputError: the photo is broken.
     """
-    part = path.with_name(f".{path.name}")
+    image = read_upright(photo.path)
     if photo.is_plain:
-        read_upright(photo.path)
-        shutil.copyfile(photo.path, part)
+        with finished(path) as part:
+            shutil.copyfile(photo.path, part)
     else:
-        image = read_upright(photo.path)
-        if path.suffix == ".jpg":
-            image.save(part, "JPEG", quality=95, subsampling=0, icc_profile=image.info.get("icc_profile"))
-        else:
-            image.save(part, "PNG", icc_profile=image.info.get("icc_profile"))
-    os.replace(part, path)
+        save_picture(image, path, icc_profile=image.info.get("icc_profile"))
 
 
 def read_upright(path: Path) -> Image.Image:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
+from nerf_plugins.captures.files import finished
 from nerf_plugins.captures.job import Intrinsics, Reconstruction
 
 _MOST_POINTS = 20_000
@@ -46,10 +46,9 @@ def draw_capture(reconstruction: Reconstruction, doubtful: Collection[str], path
         f"{count} of {total} photos, {len(reconstruction.points)} points, {reconstruction.error:.2f} px"
         + (f"; red: {len(doubtful)} with few points" if doubtful else "")
     )
-    part = path.with_name(f".{path.name}")
-    figure.savefig(part, dpi=110, format="png")
+    with finished(path) as part:
+        figure.savefig(part, dpi=110, format="png")
     plt.close(figure)
-    os.replace(part, path)
 
 
 def _radius(reconstruction: Reconstruction, points: Float[np.ndarray, "m 3"]) -> float:

@@ -5,7 +5,6 @@ A video is read twice, one frame at a time: once to judge its frames, once to wr
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from av.error import FFmpegError
 from jaxtyping import Float
 from PIL import Image
 
+from nerf_plugins.captures.files import save_picture
 from nerf_plugins.captures.photos import sharpness
 from nerf_plugins.errors import InputError
 
@@ -122,9 +122,7 @@ def write_frames(path: Path, files: dict[int, Path], on_progress: OnProgress) ->
     last, done = max(missing), len(files) - len(missing)
     for i, frame in enumerate(_frames(path)):
         if i in missing:
-            part = missing[i].with_name(f".{missing[i].name}")
-            upright(frame).save(part, "JPEG", quality=95, subsampling=0)
-            os.replace(part, missing[i])
+            save_picture(upright(frame), missing[i])
             done += 1
             on_progress(done, len(files))
         if i == last:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from nerf_plugins.captures.files import finished, save_picture
 from nerf_plugins.captures.job import Posed, Reconstruction
 from nerf_plugins.captures.masks import shrunk, write_mask
 
@@ -59,9 +59,8 @@ def _camera(reconstruction: Reconstruction, key: int) -> dict[str, Any]:
 
 def write_json(values: Any, path: Path) -> Path:
     """Whole or not there."""
-    part = path.with_name(f".{path.name}")
-    part.write_text(json.dumps(values, indent=1), encoding="utf-8")
-    os.replace(part, path)
+    with finished(path) as part:
+        part.write_text(json.dumps(values, indent=1), encoding="utf-8")
     return path
 
 
@@ -75,9 +74,8 @@ def write_points(reconstruction: Reconstruction, path: Path) -> None:
     kinds = {"<f4": "float", "u1": "uchar"}
     header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(points)}"]
     header += [f"property {kinds[kind]} {name}" for name, kind in columns] + ["end_header\n"]
-    part = path.with_name(f".{path.name}")
-    part.write_bytes("\n".join(header).encode("ascii") + rows.tobytes())
-    os.replace(part, path)
+    with finished(path) as part:
+        part.write_bytes("\n".join(header).encode("ascii") + rows.tobytes())
 
 
 def write_smaller(
@@ -108,12 +106,7 @@ def _write_smaller_image(folder: Path, name: str, factors: list[int]) -> None:
         small = image.reduce(factor, box=(0, 0, width * factor, height * factor))
         path = folder / f"images_{factor}" / name
         path.parent.mkdir(exist_ok=True)
-        part = path.with_name(f".{name}")
-        if path.suffix == ".jpg":
-            small.save(part, "JPEG", quality=95, subsampling=0)
-        else:
-            small.save(part, "PNG")
-        os.replace(part, path)
+        save_picture(small, path)
 
 
 def _write_smaller_masks(folder: Path, name: str, factors: list[int]) -> None:
