@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # scripts/demo.sh               trains vanilla-nerf-custom on the built-in scene, evaluates it and renders an orbit; no data is needed
-# scripts/demo.sh --photos X    does so with nerf-hash-custom on a folder of photos or a video, whose camera poses it finds first
+# scripts/demo.sh --photos X    does so with photos-nerf-custom on a folder of photos or a video, whose camera poses it finds first
 #
 # On the GPU or else on the CPU. STEPS=10000 SAMPLES=400 RESOLUTION=200 scripts/demo.sh is a longer run; further arguments go to ns-train.
 # Called again with the same photos, it takes the poses that it found.
@@ -34,7 +34,7 @@ step() { printf '\n[demo] %s\n' "$*"; }
 begin=$SECONDS
 
 if [ -n "$photos" ]; then
-  name="$(basename "${photos%.*}")" method=nerf-hash-custom
+  name="$(basename "${photos%.*}")" method=photos-nerf-custom
   dataset="outputs/photos/$name"
   step "poses of $photos"
   nerf-plugins process-data "$photos" --output-dir "$dataset"

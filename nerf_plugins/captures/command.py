@@ -276,5 +276,5 @@ def _report(reconstruction: Reconstruction, judgement: Judgement, notes: Sequenc
         CONSOLE.print(f"  and {len(judgement.left_out) - 10} more, in capture.json")
     CONSOLE.print(f"Look at {escape(str(folder / 'capture.png'))}; then", soft_wrap=True)
     CONSOLE.print(
-        f"  ns-train nerf-hash-custom --data {escape(shlex.quote(str(folder)))} nerfstudio-data", soft_wrap=True
+        f"  ns-train photos-nerf-custom --data {escape(shlex.quote(str(folder)))} nerfstudio-data", soft_wrap=True
     )

@@ -69,22 +69,24 @@ class PluginTrainerConfig(TrainerConfig):
         if wrong:
             raise InputError(f"save_at_steps: give numbers of steps, 1 or more, got {wrong[0]}")
 
-    def setup(self, **kwargs: Any) -> Any:
-        """The trainer, once the presets of the methods are those of the run's device."""
+    def _settle(self) -> None:
+        """Before anything is made, printed or saved: presets become those of the run's device, and file names in messages no markup."""
         resolve_presets(self, self.machine.device_type)
+        keep_brackets()
+
+    def setup(self, **kwargs: Any) -> Any:
+        """The trainer."""
+        self._settle()
         return super().setup(**kwargs)
 
     def print_to_terminal(self) -> None:
-        """The first that ns-train does with a configuration: from here on its presets are those of the run's device, and file names in
-        messages are no markup."""
-        resolve_presets(self, self.machine.device_type)
-        keep_brackets()
+        """The first that ns-train does with a configuration."""
+        self._settle()
         super().print_to_terminal()
 
     def save_config(self) -> None:
         """Saves the configuration as nerfstudio does, and with it a copy of the split file: the run's choice stays what it is."""
-        resolve_presets(self, self.machine.device_type)
-        keep_brackets()
+        self._settle()
         with one_line_errors():
             self._keep_split_file()
         self._name_checkpoint()

@@ -105,7 +105,7 @@ class VolumetricModel(Model):
     def populate_modules(self) -> None:
         """Builds space, field, sampler and what is behind the scene; a subclass adds what is its own."""
         super().populate_modules()
-        metadata = self.kwargs.get("metadata") or {}
+        metadata = self.metadata
         self.space = self.make_space(metadata)
         self.field = self.make_field()
         self.sampler = self.sampler_config.setup(space=self.space, make_field=self.make_field)
@@ -133,13 +133,18 @@ class VolumetricModel(Model):
             return super().forward(ray_bundle)
 
     @property
+    def metadata(self) -> dict[str, Any]:
+        """Of the training dataset."""
+        return self.kwargs.get("metadata") or {}
+
+    @property
     def sampler_config(self) -> SamplerConfig:
         """The options of the sampler that ``config.sampler`` names."""
         return getattr(self.config, self.config.sampler)
 
     def make_field(self) -> Field:
         """A field as the configuration describes it, with fresh parameters."""
-        metadata = self.kwargs.get("metadata") or {}
+        metadata = self.metadata
         times = metadata.get("times")
         times = None if times is None else torch.as_tensor(times, dtype=torch.float32)
         return self.config.field.setup(dataset=Dataset(self.num_train_data, times, metadata))
