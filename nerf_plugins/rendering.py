@@ -47,6 +47,13 @@ def render_samples(
     return Rendered(composite(sigmas, rgbs, *packed, early_stop_eps=early_stop_eps), points)
 
 
+def density_weights(samples: PackedSamples, sigmas: Tensor, early_stop_eps: float = 0.0) -> Tensor:
+    """Rendering weights (n_samples,) of samples with these densities; differentiable in them, colours are not asked for."""
+    rgbs = sigmas.new_zeros(len(sigmas), 3)
+    packed = (samples.t_starts, samples.t_ends, samples.packed_info)
+    return composite(sigmas, rgbs, *packed, early_stop_eps=early_stop_eps).weights
+
+
 @torch.no_grad()
 def render_samples_in_rounds(
     radiance: Radiance, space: Space, rays: Rays, samples: PackedSamples, early_stop_eps: float

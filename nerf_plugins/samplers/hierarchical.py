@@ -14,7 +14,7 @@ from nerf_plugins.ops import PackedSamples, sample_pdf
 from nerf_plugins.rays import Rays
 from nerf_plugins.rendering import render_samples, render_samples_in_rounds
 from nerf_plugins.samplers.base import MakeField, Sampler, SamplerConfig, Sampling
-from nerf_plugins.samplers.spacing import even_edges, pack_edges, quantiles, spread_evenly, spread_in_disparity
+from nerf_plugins.samplers.spacing import even_edges, pack_edges, quantiles, spread_in
 from nerf_plugins.spaces import Space
 
 
@@ -64,8 +64,7 @@ class HierarchicalSampler(Sampler[RadianceField]):
         """``n_coarse`` intervals over the part of each ray that the space clips out; inner edges jittered when ``stratified``."""
         nears, fars = self.space.clip(rays)
         edges = even_edges(len(nears), self.config.n_coarse, nears.device, stratified)
-        spread = spread_evenly if self.space.spacing == "uniform" else spread_in_disparity
-        return pack_edges(spread(edges, nears, fars))
+        return pack_edges(spread_in(self.space, edges, nears, fars))
 
     def fine(self, samples: PackedSamples, weights: Float[Tensor, "n_samples"], stratified: bool) -> PackedSamples:
         """The coarse intervals cut at ``n_fine`` further places, drawn where the coarse weights are."""

@@ -11,8 +11,9 @@ from torch import Tensor
 from nerf_plugins.calls import call_size
 from nerf_plugins.errors import InputError
 from nerf_plugins.fields.base import RadianceField
-from nerf_plugins.ops import PackedSamples, composite, select_samples
+from nerf_plugins.ops import PackedSamples, select_samples
 from nerf_plugins.rays import Rays, in_pieces
+from nerf_plugins.rendering import density_weights
 from nerf_plugins.samplers.base import MakeField, Sampling
 from nerf_plugins.samplers.grid_march import GridMarchConfig, GridSampler
 from nerf_plugins.spaces import Space
@@ -68,13 +69,6 @@ class OccupancySampler(GridSampler[RadianceField]):
         """Of each ray the steps that ``min_transmittance`` of its light reaches."""
         points = self.space.points(rays, steps.ray_indices, steps.t_starts, steps.t_ends, scene.needs)
         sigmas = in_pieces(scene.density, points, call_size(points.positions.device))
-        rendered = composite(
-            sigmas,
-            sigmas.new_zeros(len(sigmas), 3),
-            steps.t_starts,
-            steps.t_ends,
-            steps.packed_info,
-            early_stop_eps=self.config.min_transmittance,
-        )
+        weights = density_weights(steps, sigmas, early_stop_eps=self.config.min_transmittance)
         capacity = self.config.budget.room if rays.origins.is_cuda else None
-        return select_samples(steps, rendered.weights > 0, capacity=capacity)
+        return select_samples(steps, weights > 0, capacity=capacity)

@@ -12,10 +12,11 @@ from nerf_plugins.calls import call_size
 from nerf_plugins.errors import InputError
 from nerf_plugins.fields.base import RadianceField
 from nerf_plugins.fields.proposal import ProposalField, ProposalFieldConfig
-from nerf_plugins.ops import Composited, PackedSamples, composite, distortion_loss, interlevel_loss, sample_pdf
+from nerf_plugins.ops import Composited, PackedSamples, distortion_loss, interlevel_loss, sample_pdf
 from nerf_plugins.rays import Rays, in_pieces
+from nerf_plugins.rendering import density_weights
 from nerf_plugins.samplers.base import Histogram, MakeField, Sampler, SamplerConfig, Sampling
-from nerf_plugins.samplers.spacing import even_edges, pack_edges, quantiles, spread_evenly, spread_in_disparity
+from nerf_plugins.samplers.spacing import even_edges, pack_edges, quantiles, spread_in
 from nerf_plugins.spaces import Space
 
 # Schlick's bias of the annealing: it is mostly over in the first tenth. Mip-NeRF 360's.
@@ -97,15 +98,13 @@ class ProposalSampler(Sampler[RadianceField]):
     def sample(self, rays: Rays, scene: RadianceField, stratified: bool) -> Sampling:
         """``n_samples`` intervals of each ray; in training also the proposals that they came from, in s."""
         nears, fars = self.space.clip(rays)
-        spread = spread_evenly if self.space.spacing == "uniform" else spread_in_disparity
         edges = even_edges(len(nears), self.config.n_proposals[0], nears.device, stratified)
         histograms = []
         for n_next in (*self.config.n_proposals[1:], self.config.n_samples):
-            histograms.append(
-                self._propose(rays, pack_edges(edges), pack_edges(spread(edges, nears, fars)), stratified)
-            )
+            in_t = pack_edges(spread_in(self.space, edges, nears, fars))
+            histograms.append(self._propose(rays, pack_edges(edges), in_t, stratified))
             edges = self.draw(histograms[-1], n_next, stratified)
-        samples = pack_edges(spread(edges, nears, fars))
+        samples = pack_edges(spread_in(self.space, edges, nears, fars))
         n_looked_at = torch.full_like(samples.packed_info[:, 1], sum(self.config.n_proposals))
         if not stratified:
             return Sampling(samples, n_looked_at)
@@ -117,9 +116,7 @@ class ProposalSampler(Sampler[RadianceField]):
             points = self.space.points(rays, in_t.ray_indices, in_t.t_starts, in_t.t_ends, self.field.needs)
             size = len(points.positions) if stratified else call_size(points.positions.device)
             sigmas = in_pieces(self.field.density, points, size)
-            no_colors = sigmas.new_zeros(len(sigmas), 3)
-            weights = composite(sigmas, no_colors, in_t.t_starts, in_t.t_ends, in_t.packed_info).weights
-        return Histogram(in_s, weights)
+            return Histogram(in_s, density_weights(in_t, sigmas))
 
     @torch.no_grad()
     def draw(self, proposal: Histogram, n: int, stratified: bool) -> Float[Tensor, "n_rays n_edges"]:

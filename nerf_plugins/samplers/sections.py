@@ -7,8 +7,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nerf_plugins.fields.sdf import Surface
-from nerf_plugins.ops import PackedSamples, composite
+from nerf_plugins.ops import PackedSamples
 from nerf_plugins.rays import Rays
+from nerf_plugins.rendering import density_weights
 from nerf_plugins.spaces import Space
 
 
@@ -23,5 +24,4 @@ def sdf_along(space: Space, rays: Rays, t: Float[Tensor, "n_rays n"], scene: Sur
 def section_weights(samples: PackedSamples, optical_depths: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
     """Rendering weights of sections with these optical depths."""
     sigmas = optical_depths / (samples.t_ends - samples.t_starts).clamp(min=1e-10)
-    rgbs = sigmas.new_zeros(len(sigmas), 3)
-    return composite(sigmas, rgbs, samples.t_starts, samples.t_ends, samples.packed_info).weights
+    return density_weights(samples, sigmas)

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nerf_plugins.ops import PackedSamples
+from nerf_plugins.spaces import Space
 
 # The largest float32 below 1: a quantile of 1 would lie behind the last sample.
 BELOW_ONE = 1.0 - 2**-24
@@ -51,6 +52,14 @@ def spread_in_disparity(
 ) -> Float[Tensor, "n_rays n"]:
     """s in [0, 1] -> t in [near, far], evenly in 1 / (1 + t); exact at both ends, however far."""
     return 1.0 / torch.lerp((1.0 / (1.0 + nears))[:, None], (1.0 / (1.0 + fars))[:, None], s) - 1.0
+
+
+def spread_in(
+    space: Space, s: Float[Tensor, "n_rays n"], nears: Float[Tensor, "n_rays"], fars: Float[Tensor, "n_rays"]
+) -> Float[Tensor, "n_rays n"]:
+    """s in [0, 1] -> t in [near, far], as the space spreads samples."""
+    spread = spread_evenly if space.spacing == "uniform" else spread_in_disparity
+    return spread(s, nears, fars)
 
 
 def pack_edges(edges: Float[Tensor, "n_rays n_edges"]) -> PackedSamples:
