@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from nerfstudio.utils.rich_utils import CONSOLE
 from rich.console import Console
@@ -20,6 +20,18 @@ def say(line: str) -> None:
 def warn(line: str) -> None:
     """Prints a line that the user should read, in yellow."""
     CONSOLE.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True, style="yellow")
+
+
+class Remark(NamedTuple):
+    """A line on what was found."""
+
+    line: str
+    is_odd: bool = False
+    """Whether it is probably not what the user means."""
+
+    def print(self) -> None:
+        """For the user; in yellow what is odd."""
+        (warn if self.is_odd else say)(self.line)
 
 
 def keep_brackets(console: Console = CONSOLE) -> None:

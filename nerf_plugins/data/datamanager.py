@@ -133,22 +133,13 @@ class NerfDataManager(VanillaDataManager[CheckedDataset]):
             self.exclude_batch_keys_from_device = [*self.exclude_batch_keys_from_device, "image_idx"]
         super().setup_train()
         self.train_ray_generator = make_ray_generator(self.train_dataset.cameras.to(self.device))
-        for line in self.train_dataset.remarks():
-            warn(line[1:]) if line.startswith("!") else say(line)
+        for remark in self.train_dataset.remarks():
+            remark.print()
 
     def setup_eval(self) -> None:
         """The same of the held-out ones."""
-        if (
-            len(
-                {
-                    tuple(size)
-                    for size in torch.cat(
-                        [self.eval_dataset.cameras.width, self.eval_dataset.cameras.height], 1
-                    ).tolist()
-                }
-            )
-            > 1
-        ):
+        cameras = self.eval_dataset.cameras
+        if len(torch.cat([cameras.width, cameras.height], dim=1).unique(dim=0)) > 1:
             self.config.collate_fn = variable_res_collate  # nerfstudio looks at the training images only
         super().setup_eval()
         self.eval_ray_generator = make_ray_generator(self.eval_dataset.cameras.to(self.device))

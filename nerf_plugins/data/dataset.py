@@ -17,6 +17,7 @@ from nerfstudio.data.datasets.base_dataset import InputDataset
 from PIL import Image
 from torch import Tensor
 
+from nerf_plugins.console import Remark
 from nerf_plugins.errors import InputError
 from nerf_plugins.images.masks import read_alpha, read_mask
 from nerf_plugins.images.reading import Header, read_header, read_image
@@ -137,10 +138,10 @@ class CheckedDataset(InputDataset):
         image = self.get_numpy_image(image_idx)
         return image[..., 3] if image.shape[-1] == 4 else None
 
-    def remarks(self) -> list[str]:
-        """Lines for the user on what was found in the images that have been read; those that start with "!" are odd."""
-        lines = [_orientation_remark(self.headers, self.are_as_stored), _share_remark(self), _mixture_remark(self)]
-        return [line for line in lines if line]
+    def remarks(self) -> list[Remark]:
+        """What was found in the images that have been read, for the user."""
+        remarks = [_orientation_remark(self.headers, self.are_as_stored), _share_remark(self), _mixture_remark(self)]
+        return [remark for remark in remarks if remark]
 
     def _camera_size(self, image_idx: int) -> tuple[int, int]:
         """(width, height) of the camera before it is scaled."""
@@ -195,7 +196,7 @@ def _size_problem(name: Path, size: tuple[int, int], wanted: tuple[int, int], he
     return f"{problem}: all images of this dataset must have the size that the dataparser expects"
 
 
-def _orientation_remark(headers: Sequence[Header | None], are_as_stored: Sequence[bool]) -> str | None:
+def _orientation_remark(headers: Sequence[Header | None], are_as_stored: Sequence[bool]) -> Remark | None:
     turned = [stored for header, stored in zip(headers, are_as_stored) if header and header.orientation > 1]
     if not turned:
         return None
@@ -203,10 +204,12 @@ def _orientation_remark(headers: Sequence[Header | None], are_as_stored: Sequenc
         f"{turned.count(False)} are turned by it" if False in turned else "",
         f"{turned.count(True)} are left as stored, as their cameras' sizes say" if True in turned else "",
     ]
-    return f"{len(turned)} of {len(headers)} images have an EXIF orientation: {' and '.join(filter(None, parts))}."
+    return Remark(
+        f"{len(turned)} of {len(headers)} images have an EXIF orientation: {' and '.join(filter(None, parts))}."
+    )
 
 
-def _share_remark(dataset: CheckedDataset) -> str | None:
+def _share_remark(dataset: CheckedDataset) -> Remark | None:
     """What share is masked; for alpha what share is transparent."""
     if not dataset.kept_shares:
         return None
@@ -218,16 +221,20 @@ def _share_remark(dataset: CheckedDataset) -> str | None:
     low = min(shares, key=lambda i: shares[i])
     advice = ": is what is used white?" if has_masks else ""
     if shares[low] < _ODD_SHARE:
-        return f"!{line}; of {dataset.image_filenames[low].name} only {100 * shares[low]:.2g} % is left{advice}"
+        left = f"of {dataset.image_filenames[low].name} only {100 * shares[low]:.2g} % is left"
+        return Remark(f"{line}; {left}{advice}", is_odd=True)
     if mean < _ODD_SHARE:
-        return f"!{line}; almost nothing{advice}"
-    return f"{line}."
+        return Remark(f"{line}; almost nothing{advice}", is_odd=True)
+    return Remark(f"{line}.")
 
 
-def _mixture_remark(dataset: CheckedDataset) -> str | None:
+def _mixture_remark(dataset: CheckedDataset) -> Remark | None:
     if not dataset.has_alpha or dataset.alpha_filenames is not None:
         return None
     opaque = [name for name, header in zip(dataset.image_filenames, dataset.headers) if header and not header.has_alpha]
     if not opaque:
         return None
-    return f"!{len(opaque)} of {len(dataset)} images have no alpha channel ({opaque[0].name}): all of them counts as scene, background too."
+    return Remark(
+        f"{len(opaque)} of {len(dataset)} images have no alpha channel ({opaque[0].name}): all of them counts as scene, background too.",
+        is_odd=True,
+    )
