@@ -20,7 +20,7 @@ from nerf_plugins.fields.neus_mlp import NeuSMLPConfig
 from nerf_plugins.fields.sdf import Geometry, SDFField, SDFFieldConfig, Surface, Variance, points_a_call
 from nerf_plugins.models.outside import OutsideConfig, OutsideScene
 from nerf_plugins.models.volumetric import VolumetricModel, VolumetricModelConfig
-from nerf_plugins.ops import Composited, PackedSamples, anneal_slopes, composite, sdf_optical_depths
+from nerf_plugins.ops import Composited, PackedSamples, composite, sdf_optical_depths
 from nerf_plugins.rays import Points, Rays
 from nerf_plugins.samplers.surface import SurfaceSamplerConfig
 from nerf_plugins.samplers.upsampling import UpSamplingSamplerConfig
@@ -155,9 +155,9 @@ class NeuSModel(VolumetricModel):
         assert points.directions is not None
         geometry = self.field.geometry(points)
         viewdirs = points.per_point(points.directions)
-        slopes = anneal_slopes((geometry.gradients * viewdirs).sum(-1), self.progress)
+        slopes = (geometry.gradients * viewdirs).sum(-1)
         widths = t_ends - t_starts
-        depths = sdf_optical_depths(geometry.sdf - level, slopes, widths, self.variance())
+        depths = sdf_optical_depths(geometry.sdf - level, slopes, widths, self.variance(), self.progress)
         return points, depths / widths.clamp(min=1e-10), self.field.color(points, geometry), geometry
 
     def _render_training(self, rays: Rays, samples: PackedSamples) -> tuple[Composited, Points, dict[str, Tensor]]:

@@ -8,14 +8,13 @@ from nerf_plugins.ops.march import empty_blocks, march_grid
 from nerf_plugins.ops.packed import PackedSamples, pack_sections, select_samples
 from nerf_plugins.ops.rays import PixelRays, pinhole_rays
 from nerf_plugins.ops.sample_pdf import sample_pdf
-from nerf_plugins.ops.sdf_opacity import anneal_slopes, sdf_optical_depths
+from nerf_plugins.ops.sdf_opacity import sdf_optical_depths
 
 __all__ = [
     "Composited",
     "HashLevels",
     "PackedSamples",
     "PixelRays",
-    "anneal_slopes",
     "blend_background",
     "composite",
     "distortion_loss",

@@ -15,7 +15,7 @@ from nerf_plugins.rays import Rays
 from nerf_plugins.samplers.base import MakeField, Sampling
 from nerf_plugins.samplers.grid_march import GridMarchConfig, GridSampler
 from nerf_plugins.samplers.sections import section_weights
-from nerf_plugins.samplers.spacing import BELOW_ONE, spread_evenly
+from nerf_plugins.samplers.spacing import BELOW_ONE, even_edges, spread_evenly
 from nerf_plugins.spaces import Space
 
 SURFACE_MARCH_ROOM = 2
@@ -121,11 +121,7 @@ class SurfaceSampler(GridSampler[Surface]):
 
     def _quantiles(self, n_rays: int, device: torch.device, stratified: bool) -> Tensor:
         """(n_rays, n + 1) ascending from 0 to 1: without the tails some light would leak through every surface."""
-        n = self.config.n_samples
-        jitter = torch.rand(n_rays, n + 1, device=device) - 0.5 if stratified else 0.0
-        u = ((torch.arange(n + 1, device=device) + jitter) / n).expand(n_rays, -1).clone()
-        u[:, 0], u[:, -1] = 0.0, 1.0
-        return u.clamp(0.0, BELOW_ONE)
+        return even_edges(n_rays, self.config.n_samples, device, stratified).clamp(max=BELOW_ONE)
 
     def _optical_depths(self, rays: Rays, steps: PackedSamples, scene: Surface, inv_s: Tensor) -> Tensor:
         """Of the march's steps; the slope at a step is the steeper fall towards its two neighbours."""

@@ -5,7 +5,7 @@ import torch
 
 from nerf_plugins.fields.neus_mlp import NeuSMLP, NeuSMLPConfig
 from nerf_plugins.fields.sdf import Geometry, SDFField, Surface
-from nerf_plugins.ops import anneal_slopes, pack_sections, sdf_optical_depths
+from nerf_plugins.ops import pack_sections, sdf_optical_depths
 from nerf_plugins.rays import Points, Rays
 from nerf_plugins.samplers.base import Sampler
 from nerf_plugins.samplers.occupancy_grid import OccupancyGridConfig
@@ -79,7 +79,7 @@ def test_optical_depths_and_their_gradients_are_the_same(generator, inv_s):
             for value, scale, shift in zip(values, (0.2, 2.0, 0.05), (0.1, 1.5, 0.0))
         ]
         sharpness = torch.tensor(inv_s, device=device, requires_grad=True)
-        depths = sdf_optical_depths(sections[0], anneal_slopes(sections[1], 0.3), sections[2], sharpness)
+        depths = sdf_optical_depths(*sections, sharpness, progress=0.3)
         (1 - torch.exp(-depths)).sum().backward()
         results.append([value.cpu() for value in (depths.detach(), *(x.grad for x in (*sections, sharpness)))])
     for a, b in zip(*results, strict=True):

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from nerf_plugins.ops import anneal_slopes, sdf_optical_depths
+from nerf_plugins.ops import sdf_optical_depths
 
 
 def papers_alpha(sdf, slopes, widths, inv_s):
@@ -32,19 +32,6 @@ def test_by_hand():
 def test_a_ray_that_leaves_the_surface_sees_nothing():
     depths = sdf_optical_depths(torch.tensor([-0.1, 0.0, 0.1]), torch.ones(3), torch.ones(3), torch.tensor(64.0))
     assert depths.tolist() == [0.0, 0.0, 0.0]
-
-
-def test_gradients_are_those_of_autograd_in_double():
-    values = torch.rand(3, 40, generator=torch.Generator().manual_seed(1)) * 0.2 - 0.15
-    arguments = [values[0], values[1], values[2].abs(), torch.tensor(30.0)]
-    single = [x.clone().requires_grad_() for x in arguments]
-    sdf_optical_depths(*single).sum().backward()
-    double = [x.double().requires_grad_() for x in arguments]
-    (-torch.log1p(-papers_alpha(*double))).sum().backward()
-    for a, b in zip(single, double):
-        assert a.grad is not None
-        assert b.grad is not None
-        torch.testing.assert_close(a.grad.double(), b.grad, atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize("sdf", [-1e3, -1.0, 0.0, 1.0, 1e3])
@@ -86,20 +73,63 @@ def test_two_halves_let_through_what_the_whole_does():
     assert float(sdf_optical_depths(middles, slopes, widths, torch.tensor(50.0)).sum()) == pytest.approx(float(whole))
 
 
-def test_annealing_by_hand():
-    slopes = torch.tensor([-1.0, 0.0, 1.0])
-    assert anneal_slopes(slopes, 1.0).tolist() == [-1.0, 0.0, 0.0]
-    assert anneal_slopes(slopes, 0.0).tolist() == [-1.0, -0.5, 0.0]
-    assert anneal_slopes(slopes, 0.5).tolist() == [-1.0, -0.25, 0.0]
-    assert anneal_slopes(torch.tensor([-0.5, 0.5]), 0.25).tolist() == [-(0.75 * 0.75 + 0.5 * 0.25), -0.25 * 0.75]
+def annealed(slopes, progress):
+    """The slope that counts, by the code of NeuS: what the paper calls cos is -slope."""
+    return -(torch.relu(0.5 - 0.5 * slopes) * (1 - progress) + torch.relu(-slopes) * progress)
 
 
-def test_annealing_gives_gradients_to_what_faces_away():
+@pytest.mark.parametrize(
+    ("slope", "progress", "counts"),
+    [
+        (-1.0, 0.0, -1.0),
+        (0.0, 0.0, -0.5),
+        (1.0, 0.0, 0.0),
+        (-1.0, 0.5, -1.0),
+        (0.0, 0.5, -0.25),
+        (-0.5, 0.25, -0.6875),
+        (0.5, 0.25, -0.1875),
+    ],
+)
+def test_annealing_by_hand(slope: float, progress: float, counts: float):
+    assert float(annealed(torch.tensor(slope), progress)) == counts
+    # From -m to m with s = 1 and a width of 2: the depth is -m, as ln Φ(x) - ln Φ(-x) = x.
+    depth = sdf_optical_depths(
+        torch.zeros(1), torch.tensor([slope]), torch.full((1,), 2.0), torch.tensor(1.0), progress
+    )
+    assert float(depth) == pytest.approx(-counts, rel=1e-6, abs=1e-7)
+
+
+@pytest.mark.parametrize("progress", [0.0, 0.3, 1.0])
+def test_gradients_are_those_of_autograd_in_double(progress: float):
+    values = torch.rand(3, 400, generator=torch.Generator().manual_seed(1))
+    arguments = [values[0] * 0.2 - 0.1, values[1] * 3 - 1.5, values[2] * 0.2, torch.tensor(30.0)]
+    single = [x.clone().requires_grad_() for x in arguments]
+    weights = torch.linspace(-1, 1, 400)
+    (weights * sdf_optical_depths(*single, progress=progress)).sum().backward()
+    double = [x.double().requires_grad_() for x in arguments]
+    depths = -torch.log1p(-papers_alpha(double[0], annealed(double[1], progress), *double[2:]))
+    (weights * depths).sum().backward()
+    for a, b in zip(single, double):
+        assert a.grad is not None
+        assert b.grad is not None
+        torch.testing.assert_close(a.grad.double(), b.grad, atol=1e-5, rtol=1e-4)
+
+
+def test_what_faces_away_learns_only_in_the_beginning():
     for progress, expected in ((0.0, 0.5), (1.0, 0.0)):
         slopes = torch.tensor([0.5], requires_grad=True)
-        anneal_slopes(slopes, progress).sum().backward()
+        # From -m to m with s = 1 and a width of 2: the depth is -m.
+        sdf_optical_depths(torch.zeros(1), slopes, torch.full((1,), 2.0), torch.tensor(1.0), progress).sum().backward()
         assert slopes.grad is not None
-        assert slopes.grad.item() == expected
+        assert slopes.grad.item() == -expected
+
+
+@pytest.mark.parametrize(("f", "width", "inv_s"), [(10.0, 0.01, 2.0), (2.0, 0.07, 1.0)])
+def test_small_depths_keep_their_digits(f: float, width: float, inv_s: float):
+    # Outside: Φ is nearly the same at both ends.
+    depth = sdf_optical_depths(torch.tensor([f]), -torch.ones(1), torch.tensor([width]), torch.tensor(inv_s))
+    expected = math.log1p(math.exp(-inv_s * (f - width / 2))) - math.log1p(math.exp(-inv_s * (f + width / 2)))
+    assert float(depth) == pytest.approx(expected, rel=2e-5)
 
 
 @pytest.mark.usefixtures("without_type_checker")
@@ -114,6 +144,7 @@ def test_annealing_gives_gradients_to_what_faces_away():
         ({"sdf": torch.zeros(3).double()}, "sdf must be torch.float32, got torch.float64"),
         ({"widths": torch.zeros(3).half()}, "widths must be torch.float32, got torch.float16"),
         ({"inv_s": torch.tensor(1.0, device="meta")}, "inv_s is on meta, but sdf is on cpu"),
+        ({"progress": 1.5}, r"progress must be in \[0, 1\], got 1.5"),
     ],
 )
 def test_bad_input_is_named(change: dict, message: str):
