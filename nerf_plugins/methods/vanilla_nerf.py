@@ -15,6 +15,7 @@ method = make_method(
     "vanilla-nerf-custom",
     "Vanilla NeRF (8x256 MLP), marched through an occupancy grid by Warp kernels; on CUDA and CPU, no compiler.",
     NerfModelConfig(
+        sampler="auto",
         occupancy=march_for_mlp(static_grid(), samples_per_batch=by_device(1 << 13, 1 << 18)),
     ),
     groups={
@@ -24,5 +25,6 @@ method = make_method(
         },
     },
     steps=10_000,
+    n_rays=by_device(256, 8192),
     crop_steps=500,  # the others do not take the whole scene for background
 )
