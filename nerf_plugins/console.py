@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from nerfstudio.utils.rich_utils import CONSOLE
 from rich.console import Console
 from rich.errors import MissingStyle
 from rich.text import Text
-
-
-def say(line: str) -> None:
-    """Prints a line as it is; the console breaks none."""
-    CONSOLE.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
-
-
-def warn(line: str) -> None:
-    """Prints a line that the user should read, in yellow."""
-    CONSOLE.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True, style="yellow")
 
 
 class Remark(NamedTuple):
@@ -31,7 +22,36 @@ class Remark(NamedTuple):
 
     def print(self) -> None:
         """For the user; in yellow what is odd."""
-        (warn if self.is_odd else say)(self.line)
+        if _COLLECTIONS:
+            _COLLECTIONS[-1].append(self)
+            return
+        style = "yellow" if self.is_odd else None
+        CONSOLE.print(self.line, markup=False, highlight=False, emoji=False, soft_wrap=True, style=style)
+
+
+_COLLECTIONS: list[list[Remark]] = []
+
+
+def say(line: str) -> None:
+    """Prints a line as it is; the console breaks none."""
+    Remark(line).print()
+
+
+def warn(line: str) -> None:
+    """Prints a line that the user should read, in yellow."""
+    Remark(line, is_odd=True).print()
+
+
+@contextmanager
+def collected() -> Iterator[list[Remark]]:
+    """Gives a list for what this package says meanwhile, which is not printed; what others say on nerfstudio's console is not heard."""
+    was_quiet, CONSOLE.quiet = CONSOLE.quiet, True
+    _COLLECTIONS.append([])
+    try:
+        yield _COLLECTIONS[-1]
+    finally:
+        _COLLECTIONS.pop()
+        CONSOLE.quiet = was_quiet
 
 
 def keep_brackets(console: Console = CONSOLE) -> None:

@@ -102,9 +102,7 @@ def read_source(options: ProcessDataOptions) -> Source:
             raise InputError("--masks: frames of a video have no names to pair masks with; leave it out")
         video.frame_count(path)
         return Source(path, (), {})
-    found = tuple(photos.read_header(p) for p in photos.list_photos(path))
-    if len(found) < 3:
-        raise InputError(f"{path}: has {len(found)} photos; three see a scene at least, and twenty or more see it well")
+    found = photos.read_folder(path)
     folder = masks.masks_folder(path, options.masks)
     return Source(path, found, {} if folder is None else masks.find_masks(found, folder))
 

@@ -67,8 +67,11 @@ def list_photos(folder: Path) -> list[Path]:
     Raises:
         InputError: there are none, or two would have one name.
     """
-    files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+    files = sorted(p for p in folder.iterdir() if not p.is_dir() and not p.name.startswith("."))
     photos = [p for p in files if p.suffix.lower() in SUFFIXES]
+    lost = [p for p in photos if not p.is_file()]
+    if lost:
+        raise InputError(f"{lost[0]}: is a link that leads to no file; replace it or take it away")
     if not photos:
         raise InputError(f"{folder}: {_no_photos(folder, files)}")
     names: dict[str, Path] = {}
@@ -77,6 +80,20 @@ def list_photos(folder: Path) -> list[Path]:
         if other is not path:
             raise InputError(f"{folder}: {other.name} and {path.name} have one name; keep one of them, or rename it")
     return photos
+
+
+def read_folder(folder: Path) -> tuple[Photo, ...]:
+    """The headers of the photos in a folder.
+
+    Raises:
+        InputError: they are fewer than a scene needs, or one is broken.
+    """
+    found = tuple(read_header(path) for path in list_photos(folder))
+    if len(found) < 3:
+        raise InputError(
+            f"{folder}: has {len(found)} photos; three see a scene at least, and twenty or more see it well"
+        )
+    return found
 
 
 def _no_photos(folder: Path, files: Sequence[Path]) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float
-from nerfstudio.cameras.cameras import Cameras, CameraType
+from jaxtyping import Bool
+from nerfstudio.cameras.cameras import Cameras
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from torch import Tensor
 
@@ -17,10 +16,6 @@ from nerf_plugins.spaces import box_span
 
 # Rounding in hand-written transforms; beyond it rays would not have length 1.
 _ROTATION_TOLERANCE = 1e-2
-_FAR_AWAY = 30.0
-"""Times the median distance from the cameras' middle."""
-_WIDEST = 7.5
-"""Image width in focal lengths: an angle of 150 degrees."""
 
 
 def check_dataparser_outputs(outputs: DataparserOutputs, split: str, opens_images: bool = True) -> None:
@@ -80,6 +75,8 @@ def missing_image(path: Path) -> str:
         return "write / in file_path instead of \\"
     if path.is_dir():
         return "it is a folder"
+    if path.is_symlink():
+        return "it is a link that leads to no file"
     folder = path.parent
     if not folder.is_dir():
         return f"there is no folder {folder}"
@@ -150,52 +147,6 @@ def check_intrinsics(cameras: Cameras, names: list[str]) -> None:
         raise InputError(
             f"the camera of {names[i]} has the distortion {distortion[i].tolist()}: check the cameras' file"
         )
-
-
-def camera_remarks(cameras: Sequence[Cameras], names: Sequence[str]) -> list[str]:
-    """Lines for the user on cameras that are sound, but hardly meant: far from all others, one pose for several images, a principal point
-    outside the image, a very wide angle.
-
-    Args:
-        cameras: one by one.
-        names: of their images.
-    """
-    poses = torch.stack([camera.camera_to_worlds for camera in cameras])
-    lines = [_far_away(poses[:, :3, 3].double(), names), _same_pose(poses, names)]
-    lines += [line for line in map(_odd_intrinsics, cameras, names) if line][:1]
-    return [line for line in lines if line]
-
-
-def _far_away(positions: Float[Tensor, "n 3"], names: Sequence[str]) -> str | None:
-    distances = (positions - positions.median(dim=0).values).norm(dim=-1)
-    usual, farthest = float(distances.median()), int(distances.argmax())
-    if usual <= 0 or float(distances[farthest]) <= _FAR_AWAY * usual:
-        return None
-    return (
-        f"The camera of {names[farthest]} stands {float(distances[farthest]) / usual:,.0f} times as far from the middle of all cameras as "
-        "is usual: it decides the scene's scale; remove its frame if the pose is wrong."
-    )
-
-
-def _same_pose(poses: Float[Tensor, "n 3 4"], names: Sequence[str]) -> str | None:
-    flat = [tuple(pose) for pose in poses.flatten(1).tolist()]
-    first = {pose: name for pose, name in reversed(list(zip(flat, names)))}
-    copies = [(name, first[pose]) for pose, name in zip(flat, names) if first[pose] != name]
-    if not copies:
-        return None
-    return f"{len(copies)} images have the very pose of another one, {copies[0][0]} that of {copies[0][1]}."
-
-
-def _odd_intrinsics(camera: Cameras, name: str) -> str | None:
-    fx, cx, cy = float(camera.fx), float(camera.cx), float(camera.cy)
-    width, height = int(camera.width), int(camera.height)
-    if not (0 <= cx <= width and 0 <= cy <= height):
-        return f"The principal point of {name}, ({cx:g}, {cy:g}), is outside its {width}x{height} pixels."
-    if min(cx, cy) < 1.0 < min(width, height) / 4:
-        return f"The principal point of {name}, ({cx:g}, {cy:g}), is in a corner of its {width}x{height} pixels: it is given in pixels."
-    if int(camera.camera_type) == CameraType.PERSPECTIVE.value and width / fx > _WIDEST:
-        return f"The focal length of {name}, {fx:g}, is short for a width of {width}: it is given in pixels."
-    return None
 
 
 def is_inside_box(cameras: Cameras, aabb: Tensor) -> Bool[Tensor, "n"]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
+from nerfstudio.cameras.cameras import Cameras
 from nerfstudio.cameras.rays import RayBundle
 from nerfstudio.data.datamanagers.base_datamanager import (
     VanillaDataManager,
@@ -18,10 +19,11 @@ from nerfstudio.data.pixel_samplers import PixelSamplerConfig
 from torch import Tensor
 
 from nerf_plugins.console import keep_brackets, say, warn
-from nerf_plugins.data.checks import camera_remarks, check_dataparser_outputs, is_inside_box
+from nerf_plugins.data.checks import check_dataparser_outputs, is_inside_box
 from nerf_plugins.data.dataset import CheckedDataset
 from nerf_plugins.data.layouts import explain_failure
 from nerf_plugins.data.names import dataset_folder, image_names
+from nerf_plugins.data.odd_cameras import camera_remarks
 from nerf_plugins.data.pixel_sampler import CentreCropPixelSampler, CentreCropPixelSamplerConfig
 from nerf_plugins.data.rays import make_ray_generator, upload
 from nerf_plugins.data.subset import SubsetConfig, evaluation_images, training_images
@@ -107,10 +109,14 @@ class NerfDataManager(VanillaDataManager[CheckedDataset]):
         warning = f"; {n_seen} of these are trained on too" if n_seen else ""
         say(f"Subset: training on {len(train)} images, evaluating on {len(held_out)}{warning}.")
 
+    def all_cameras(self) -> dict[Path, Cameras]:
+        """The camera of each image, to be trained or evaluated on."""
+        parts = [self.train_dataparser_outputs, self.eval_dataparser_outputs]
+        return {name: outputs.cameras[i] for outputs in parts for i, name in enumerate(outputs.image_filenames)}
+
     def _warn_of_cameras(self) -> None:
         """Lines on what is odd in the cameras of all images."""
-        parts = [self.train_dataparser_outputs, self.eval_dataparser_outputs]
-        seen = {name: outputs.cameras[i] for outputs in parts for i, name in enumerate(outputs.image_filenames)}
+        seen = self.all_cameras()
         for line in camera_remarks(list(seen.values()), [name.name for name in seen]):
             warn(line)
 

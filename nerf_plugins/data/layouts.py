@@ -14,11 +14,11 @@ from nerfstudio.data.dataparsers.blender_dataparser import BlenderDataParserConf
 from nerfstudio.data.dataparsers.dnerf_dataparser import DNeRFDataParserConfig
 from nerfstudio.data.dataparsers.instant_ngp_dataparser import InstantNGPDataParserConfig
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
-from nerfstudio.utils.rich_utils import CONSOLE
 from PIL import UnidentifiedImageError
 
+from nerf_plugins.console import collected
 from nerf_plugins.data.checks import missing_image
-from nerf_plugins.data.transforms import check_files, frame_files, read_transforms
+from nerf_plugins.data.transforms import check_files, frame_files, missing_camera_value, read_transforms
 from nerf_plugins.errors import InputError
 from nerf_plugins.images.reading import check_readable, read_header
 
@@ -76,7 +76,7 @@ def explain_failure(config: DataParserConfig, error: Exception, has_parsed: bool
     if known is None and isinstance(error, UnidentifiedImageError):  # names the file
         known = InputError(f"{error}: replace it or leave it out")
     if known is None and not has_parsed:
-        known = _other_layout(config, name, error) or _missing_image(config)
+        known = _other_layout(config, name, error) or _missing_image(config) or _missing_value(config)
         known = known or InputError(f"--data {data}: {name} cannot read it ({_line(error)})")
     return known
 
@@ -102,9 +102,8 @@ def fitting_dataparsers(data: Path, but: str = "") -> list[Fit]:
 
 def _problem(config: DataParserConfig) -> str | None:
     """Why a dataparser cannot read its data."""
-    was_quiet, CONSOLE.quiet = CONSOLE.quiet, True
     try:
-        with redirect_stdout(io.StringIO()):
+        with collected(), redirect_stdout(io.StringIO()):
             check_files(config)
             dataparser = config.setup()
             found = [
@@ -113,8 +112,6 @@ def _problem(config: DataParserConfig) -> str | None:
             read_header(found[0])
     except Exception as e:
         return _line(e)
-    finally:
-        CONSOLE.quiet = was_quiet
     missing = [name for name in found if not name.is_file()]
     if missing:
         return f"image {missing[0]} does not exist"
@@ -163,6 +160,13 @@ def _missing_image(config: DataParserConfig) -> InputError | None:
         if not image.is_file():
             return InputError(f"image {image} does not exist: {missing_image(image)}")
     return None
+
+
+def _missing_value(config: DataParserConfig) -> InputError | None:
+    """A frame whose camera is not described in full."""
+    files = frame_files(config) if isinstance(config, NerfstudioDataParserConfig) else []
+    lacking = missing_camera_value(read_transforms(files[0])) if files else None
+    return InputError(f"{files[0]}: {lacking}: add it") if lacking else None
 
 
 def _first_images(config: DataParserConfig) -> Iterator[Path]:

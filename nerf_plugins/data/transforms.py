@@ -6,6 +6,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import posixpath
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,10 @@ from nerf_plugins.errors import InputError
 SPLITS = ("train", "val", "test")
 _N_DISTORTION = 6
 _POSITIVE = ("fl_x", "fl_y", "w", "h")
+ORIENTATIONS = ("none", "up", "vertical", "pca")
+"""nerfstudio's ways to turn a scene upright."""
+_READ_WITH_K4 = ("k1", "k2", "k3", "p1", "p2", "distortion_params")
+"""Without one of them nerfstudio-data looks for distortion in the frames only."""
 _FINITE = ("cx", "cy", "k1", "k2", "k3", "k4", "p1", "p2")
 
 
@@ -67,7 +72,7 @@ def check_files(config: DataParserConfig) -> None:
             _check_masks(file)
         if isinstance(config, NerfstudioDataParserConfig):
             check_lists(file)
-            _check_camera_model(file)
+            _check_whole(file)
     poses = [np.asarray(frame["transform_matrix"], np.float64)[:3] for file in files for frame in file.frames]
     if poses:
         check_spread(torch.from_numpy(np.stack(poses)), str(files[0].path))
@@ -95,7 +100,11 @@ def read_transforms(path: Path) -> TransformsFile:
         meta = json.loads(path.read_text(encoding="utf-8"))
     except OSError as e:
         raise InputError(f"{path}: cannot be read ({e.strerror or e})") from e
+    except UnicodeDecodeError as e:
+        raise InputError(f"{path}: is not written in UTF-8 ({_first_line(e)}): save it as UTF-8") from e
     except ValueError as e:
+        if "BOM" in str(e):
+            raise InputError(f"{path}: begins with a byte order mark: save it as UTF-8 without one") from e
         raise InputError(f"{path}: is no JSON ({_first_line(e)}): write it again") from e
     if not isinstance(meta, dict) or not isinstance(meta.get("frames"), list):
         raise InputError(f'{path}: has no list "frames": it must name the images and their poses')
@@ -122,7 +131,7 @@ def check_frames(file: TransformsFile, needs_square: bool = False) -> None:
     seen: dict[str, int] = {}
     for i, (frame, name) in enumerate(zip(file.frames, file.names)):
         matrix = _matrix(file, frame, name, needs_square)
-        earlier = seen.setdefault(name, i)
+        earlier = seen.setdefault(posixpath.normpath(name), i)
         if earlier != i and not np.array_equal(matrix[:3], _matrix(file, file.frames[earlier], name, needs_square)[:3]):
             raise InputError(
                 f"{file.path}: {name} is listed twice (frames {earlier} and {i}) with two poses: keep one of them"
@@ -201,6 +210,37 @@ def _check_camera(values: dict[str, Any], where: str) -> None:
             )
         if key == "camera_angle_x" and not 0 < number < math.pi:
             raise InputError(f"{where}: camera_angle_x is {number:g}: it must be in radians, between 0 and 3.14")
+
+
+def _check_whole(file: TransformsFile) -> None:
+    """Checks what the file says of all frames together."""
+    _check_camera_model(file)
+    scale = file.meta.get("applied_scale", 1.0)
+    if not isinstance(scale, (int, float)) or not 0 < scale < math.inf:
+        raise InputError(f"{file.path}: applied_scale is {scale!r}: it must be a number above 0")
+    try:
+        shape = np.asarray(file.meta.get("applied_transform", np.eye(4)[:3]), np.float64).shape
+    except (TypeError, ValueError):
+        shape = None
+    if shape not in ((3, 4), (4, 4)):
+        raise InputError(f"{file.path}: applied_transform must be a 3x4 matrix of numbers, or be left out")
+    if file.meta.get("k4") and not any(key in file.meta for key in _READ_WITH_K4):
+        raise InputError(
+            f"{file.path}: k4 is there without k1: nerfstudio-data would ignore it; write k1, k2, k3 too, as 0 if they are"
+        )
+    orientation = file.meta.get("orientation_override", "none")
+    if orientation not in ORIENTATIONS:
+        raise InputError(f"{file.path}: orientation_override is {orientation!r}: give one of {', '.join(ORIENTATIONS)}")
+
+
+def missing_camera_value(file: TransformsFile) -> str | None:
+    """What nerfstudio-data needs of each frame's camera and the file does not say, in words; None where all is said."""
+    for key in ("fl_x", "fl_y", "cx", "cy", "w", "h"):
+        if key not in file.meta:
+            lacking = [name for name, frame in zip(file.names, file.frames) if key not in frame]
+            if lacking:
+                return f"{lacking[0]} has no {key}, and the file none for all frames"
+    return None
 
 
 def _check_camera_model(file: TransformsFile) -> None:

@@ -73,6 +73,6 @@ def _time(path: Path, frame: dict[str, Any]) -> float:
     time = frame.get("time")
     if isinstance(time, bool) or not isinstance(time, (int, float)) or not math.isfinite(time):
         raise InputError(
-            f'{path}: the time of {frame.get("file_path")} is {time}: give each frame a "time", a number in [0, 1]'
+            f'{path}: the time of {frame.get("file_path")} is {time!r}: give each frame a "time", a number in [0, 1]'
         )
     return float(time)

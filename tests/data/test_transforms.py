@@ -36,6 +36,15 @@ def put(value: float, *place: int):
     return spoil
 
 
+def move_to_frames(key: str, but: int):
+    def change(meta: dict) -> None:
+        value = meta.pop(key)
+        for k, frame in enumerate(meta["frames"]):
+            frame |= {} if k == but else {key: value}
+
+    return change
+
+
 BAD_FRAMES = {
     "nan": (set_pose(7, put(np.nan, 0, 3)), r"images/007\.png is not finite"),
     "infinity": (set_pose(7, put(np.inf, 1, 1)), r"images/007\.png is not finite"),
@@ -55,6 +64,13 @@ BAD_FRAMES = {
     "an unknown model": (lambda m: m.update(camera_model="FOO"), "camera_model 'FOO' is unknown: it must be one of"),
     "little distortion": (lambda m: m.update(distortion_params=[0.1]), r"distortion_params is \[0.1\]: it must be 6"),
     "a mask of no name": (lambda m: m["frames"][7].update(mask_path=None), r"images/007\.png has the mask_path None"),
+    "k4 alone": (lambda m: m.update(k4=0.1), "k4 is there without k1"),
+    "a scale of 0": (lambda m: m.update(applied_scale=0.0), "applied_scale is 0.0: it must be a number above 0"),
+    "a 2x3 transform": (lambda m: m.update(applied_transform=[[1, 0, 0], [0, 1, 0]]), "applied_transform must be a 3x4"),
+    "a text as transform": (lambda m: m.update(applied_transform="none"), "applied_transform must be a 3x4"),
+    "an unknown way up": (lambda m: m.update(orientation_override="down"), "orientation_override is 'down': give one of"),
+    "no focal length in a frame": (move_to_frames("fl_x", but=7), r"images/007\.png has no fl_x, and the file none for all"),
+    "twice by other names": (lambda m: m["frames"][7].update(file_path="./images/003.png"), r"images/003\.png is listed twice"),
     "twice": (lambda m: m["frames"][7].update(file_path="images/003.png"), r"003\.png is listed twice .frames 3 and 7."),
 }  # fmt: skip
 
@@ -66,6 +82,28 @@ def test_the_guilty_frame_is_named(tmp_path: Path, kind: str):
     spoil(meta)
     rewrite(tmp_path, meta)
     refused(tmp_path, rf"transforms\.json: .*{message}")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "message"),
+    [
+        ("utf-8-sig", "byte order mark: save it as UTF-8 without one"),
+        ("utf-16", "is not written in UTF-8 .*: save it as UTF-8"),
+    ],
+)
+def test_an_editors_encoding_is_named(tmp_path: Path, encoding: str, message: str):
+    path = tmp_path / "transforms.json"
+    write_transforms(tmp_path)
+    path.write_text(path.read_text(encoding="utf-8"), encoding=encoding)
+    refused(tmp_path, rf"transforms\.json: .*{message}")
+
+
+def test_a_broken_link_is_named(tmp_path: Path):
+    write_transforms(tmp_path)
+    image = tmp_path / "images/005.png"
+    image.unlink()
+    image.symlink_to(image)
+    refused(tmp_path, r"005\.png of the train split does not exist: it is a link that leads to no file")
 
 
 def names(*numbers: int) -> list[str]:

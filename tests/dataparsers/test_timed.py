@@ -69,7 +69,8 @@ def test_times_in_another_unit_can_be_stretched(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [(None, "None"), (float("nan"), "nan"), ("late", "late"), (True, "True"), (float("inf"), "inf")]
+    ("value", "said"),
+    [(None, "None"), (float("nan"), "nan"), ("late", "'late'"), (True, "True"), (float("inf"), "inf")],
 )
 def test_a_frame_without_a_sound_time_is_named(tmp_path: Path, value: object, said: str):
     folder = write(tmp_path, [*TIMES[:3], value, *TIMES[4:]])
