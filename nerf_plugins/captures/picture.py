@@ -1,9 +1,10 @@
-"""`capture.png`: the cameras and the sparse points from above and from the side."""
+"""Cameras and sparse points from above and from the side: `capture.png`, and other such pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib
 
@@ -18,54 +19,75 @@ from nerf_plugins.captures.files import finished
 from nerf_plugins.captures.job import Intrinsics, Reconstruction
 
 _MOST_POINTS = 20_000
-_FRUSTUM = 0.07
-"""Length of a camera's frustum, over the farthest camera's distance from the focus."""
+_FRUSTUM = 0.06
+"""Length of a camera's frustum, over the radius of the part shown."""
+
+
+class View(NamedTuple):
+    """A camera of the picture.
+
+    Attributes:
+        pose: camera-to-world, x right, y down, z forward.
+        camera: what makes the frustum's shape.
+        is_marked: red.
+    """
+
+    pose: Float[np.ndarray, "3 4"]
+    camera: Intrinsics
+    is_marked: bool
 
 
 def draw_capture(reconstruction: Reconstruction, doubtful: Collection[str], path: Path) -> None:
-    """Writes the picture: cameras blue, doubtful ones red, the points in their own colours."""
+    """Writes the picture of a reconstruction, doubtful cameras red."""
+    views = [
+        View(np.array(image.pose), reconstruction.cameras[image.camera], name in doubtful)
+        for name, image in reconstruction.posed.items()
+    ]
+    count, total = len(reconstruction.posed), len(reconstruction.matched)
+    title = f"{count} of {total} photos, {len(reconstruction.points)} points, {reconstruction.error:.2f} px"
+    title += f"; red: {len(doubtful)} with few points" if doubtful else ""
+    with finished(path) as part:
+        draw_views(views, reconstruction.points[:, :6], title, part)
+
+
+def draw_views(views: Sequence[View], points: Float[np.ndarray, "m 6"], title: str, path: Path) -> None:
+    """Writes a PNG of cameras and points (position, and colour in 0 ... 255) around the origin; z is up. Cameras are blue or, where
+    marked, red."""
     figure, panels = plt.subplots(1, 2, figsize=(13, 6.5), layout="constrained")
-    points = reconstruction.points[:: max(len(reconstruction.points) // _MOST_POINTS, 1)]
-    radius = _radius(reconstruction, points[:, :3])
-    for axes, (i, j), title in zip(panels, [(0, 1), (0, 2)], ["from above", "from the side (up is up)"]):
-        inside = np.abs(points[:, [i, j]]).max(axis=1) < radius
-        shown = points[inside]
+    points = points[:: max(len(points) // _MOST_POINTS, 1)]
+    radius = _radius(np.stack([view.pose[:, 3] for view in views]), points[:, :3])
+    for axes, (i, j), name in zip(panels, [(0, 1), (0, 2)], ["from above", "from the side (up is up)"]):
+        shown = points[np.abs(points[:, [i, j]]).max(axis=1) < radius]
         axes.scatter(shown[:, i], shown[:, j], s=2, c=shown[:, 3:6] / 255.0, linewidths=0)
-        _draw_cameras(axes, reconstruction, doubtful, (i, j))
+        _draw_cameras(axes, views, (i, j), _FRUSTUM * radius)
         axes.set(
             aspect="equal",
             xlim=(-radius, radius),
             ylim=(-radius, radius),
-            title=title,
+            title=name,
             xlabel="xyz"[i],
             ylabel="xyz"[j],
         )
         axes.grid(alpha=0.3)
-    count, total = len(reconstruction.posed), len(reconstruction.matched)
-    figure.suptitle(
-        f"{count} of {total} photos, {len(reconstruction.points)} points, {reconstruction.error:.2f} px"
-        + (f"; red: {len(doubtful)} with few points" if doubtful else "")
-    )
-    with finished(path) as part:
-        figure.savefig(part, dpi=110, format="png")
+    figure.suptitle(title)
+    figure.savefig(path, dpi=110, format="png")
     plt.close(figure)
 
 
-def _radius(reconstruction: Reconstruction, points: Float[np.ndarray, "m 3"]) -> float:
+def _radius(positions: Float[np.ndarray, "n 3"], points: Float[np.ndarray, "m 3"]) -> float:
     """Of the part shown: all cameras, and most points unless they are far off."""
-    cameras = float(np.abs(reconstruction.poses[:, :, 3]).max())
-    return float(np.clip(1.05 * np.quantile(np.abs(points), 0.95), 1.15 * cameras, 2.5 * cameras))
+    cameras = max(float(np.abs(positions).max()), 1e-6)
+    reach = np.quantile(np.abs(points), 0.95) if len(points) else 0.0
+    return float(np.clip(1.05 * reach, 1.15 * cameras, 2.5 * cameras))
 
 
-def _draw_cameras(
-    axes: Axes, reconstruction: Reconstruction, doubtful: Collection[str], plane: tuple[int, int]
-) -> None:
-    for wrong, color in ((False, "tab:blue"), (True, "tab:red")):
+def _draw_cameras(axes: Axes, views: Sequence[View], plane: tuple[int, int], length: float) -> None:
+    for marked, color in ((False, "tab:blue"), (True, "tab:red")):
         lines = [
             line[:, list(plane)]
-            for name, image in reconstruction.posed.items()
-            if (name in doubtful) == wrong
-            for line in frustum(np.array(image.pose), reconstruction.cameras[image.camera], _FRUSTUM)
+            for view in views
+            if view.is_marked == marked
+            for line in frustum(view.pose, view.camera, length)
         ]
         axes.add_collection(LineCollection(lines, colors=color, linewidths=0.8))
 
