@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nerf_plugins.fields.base import NO_DATASET, Dataset
-from nerf_plugins.fields.warps.base import Warp, WarpConfig, WarpNetwork, first_time, times_of
+from nerf_plugins.fields.warps.base import Warp, WarpConfig, first_time, times_of
 from nerf_plugins.rays import Points
 
 
@@ -31,11 +31,11 @@ class Displacement(Warp):
     first_time: Tensor
 
     def __init__(self, config: DisplacementConfig, dataset: Dataset = NO_DATASET) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config, dataset, n_outputs=3)
         self.register_buffer("first_time", torch.tensor(first_time(dataset)))
-        self.network = WarpNetwork(config, 3)
 
-    def forward(self, points: Points) -> Float[Tensor, "n 3"]:
+    def move(
+        self, x: Float[Tensor, "*batch n 3"], outputs: Float[Tensor, "*batch n 3"], points: Points
+    ) -> Float[Tensor, "*batch n 3"]:
         """See :class:`Warp`."""
-        return points.positions + (times_of(points) - self.first_time)[:, None] * self.network(points)
+        return x + (times_of(points) - self.first_time)[:, None] * outputs

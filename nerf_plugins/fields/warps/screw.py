@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nerf_plugins.fields.base import NO_DATASET, Dataset
-from nerf_plugins.fields.warps.base import Warp, WarpConfig, WarpNetwork
+from nerf_plugins.fields.warps.base import Warp, WarpConfig
 from nerf_plugins.rays import Points
 
 
@@ -28,17 +28,19 @@ class Screw(Warp):
     """
 
     def __init__(self, config: ScrewConfig, dataset: Dataset = NO_DATASET) -> None:
-        super().__init__()
-        self.config = config
-        self.network = WarpNetwork(config, 6)
+        super().__init__(config, dataset, n_outputs=6)
 
-    def forward(self, points: Points) -> Float[Tensor, "n 3"]:
+    def move(
+        self, x: Float[Tensor, "*batch n 3"], outputs: Float[Tensor, "*batch n 6"], points: Points
+    ) -> Float[Tensor, "*batch n 3"]:
         """See :class:`Warp`."""
-        rotation, translation = self.network(points).split(3, dim=-1)
-        return move_by_screw(points.positions, rotation, translation)
+        rotation, translation = outputs.split(3, dim=-1)
+        return move_by_screw(x, rotation, translation)
 
 
-def move_by_screw(x: Float[Tensor, "n 3"], r: Float[Tensor, "n 3"], v: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+def move_by_screw(
+    x: Float[Tensor, "*batch 3"], r: Float[Tensor, "*batch 3"], v: Float[Tensor, "*batch 3"]
+) -> Float[Tensor, "*batch 3"]:
     r"""Points moved by the exponential of screws: :math:`R x + G v`.
 
     With :math:`\theta = |r|` and :math:`[r]` the matrix of the cross product,
@@ -61,7 +63,7 @@ def move_by_screw(x: Float[Tensor, "n 3"], r: Float[Tensor, "n 3"], v: Float[Ten
     return rotated + v + b * cross_v + c * torch.linalg.cross(r, cross_v)
 
 
-def _coefficients(s: Float[Tensor, "n 1"]) -> tuple[Tensor, Tensor, Tensor]:
+def _coefficients(s: Float[Tensor, "*batch 1"]) -> tuple[Tensor, Tensor, Tensor]:
     """A, B, C of the squared angle. Below 1 by their series, whose rest is under 1e-9: the formulae divide 0 by 0 there."""
     is_small = s < 1.0
     small, large = torch.where(is_small, s, 0.0), torch.where(is_small, 1.0, s)
