@@ -17,6 +17,7 @@ from nerf_plugins.fields.encodings import WindowedEncoding, WindowedEncodingConf
 from nerf_plugins.fields.layers import pad_rows
 from nerf_plugins.fields.nerf_mlp import NeRFMLP, NeRFMLPConfig
 from nerf_plugins.fields.slices import Plane, Sheet, SheetConfig
+from nerf_plugins.fields.warps.network import NetworkWarp
 from nerf_plugins.rays import Points
 
 
@@ -76,6 +77,10 @@ class HyperField(DeformedField):
 
     def __init__(self, config: HyperFieldConfig, dataset: Dataset = NO_DATASET) -> None:
         super().__init__(config, dataset)
+        if not isinstance(self.warp, NetworkWarp):
+            raise InputError(
+                f"field: a sheet shares the codes of a warp by a network, and {type(self.warp).__name__} has none"
+            )
         n_ambient = config.canonical.n_ambient
         if config.slicing == "plane":
             self.slice: Plane | Sheet = Plane(n_ambient, dataset)
@@ -96,4 +101,5 @@ class HyperField(DeformedField):
 
     def ambient(self, points: Points) -> Float[Tensor, "n n_ambient"]:
         """Where the slice of each point's time is in the further dimensions."""
+        assert isinstance(self.warp, NetworkWarp)
         return self.slice(points, self.warp.network.time)

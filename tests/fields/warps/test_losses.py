@@ -8,8 +8,8 @@ import torch
 from nerf_plugins.errors import InputError
 from nerf_plugins.fields.base import Dataset
 from nerf_plugins.fields.encodings import WindowedEncodingConfig
-from nerf_plugins.fields.warps.base import Warp, WarpConfig
 from nerf_plugins.fields.warps.displacement import DisplacementConfig
+from nerf_plugins.fields.warps.network import NetworkWarp, NetworkWarpConfig
 from nerf_plugins.fields.warps.regularisers import draw_by_weight, robust
 from nerf_plugins.fields.warps.screw import ScrewConfig
 from nerf_plugins.rays import Points
@@ -24,7 +24,7 @@ def asked(n: int = 40) -> Points:
     return Points(positions, ray_indices=torch.arange(n) % 5, times=torch.rand(5, generator=generator))
 
 
-def strong(config: WarpConfig) -> Warp:
+def strong(config: NetworkWarpConfig) -> NetworkWarp:
     torch.manual_seed(0)
     warp = config.setup(dataset=PHOTOS)
     torch.nn.init.normal_(warp.network.head.weight, std=0.3)
@@ -59,10 +59,10 @@ def test_a_loss_of_jacobians_trains_as_through_autograd():
             torch.testing.assert_close(mine[name], parameter.grad, rtol=1e-3, atol=1e-5)
 
 
-class Scaled(Warp):
+class Scaled(NetworkWarp):
     """Everything grows by a factor, and turns if it is a screw that turns all alike."""
 
-    def __init__(self, config: WarpConfig, factor: float) -> None:
+    def __init__(self, config: NetworkWarpConfig, factor: float) -> None:
         super().__init__(config, PHOTOS, n_outputs=3)
         self.factor = factor
 
@@ -99,10 +99,10 @@ def test_the_elastic_loss_is_finite_at_the_start():
     assert all(p.grad is None or p.grad.isfinite().all() for p in warp.parameters())
 
 
-class Shifted(Warp):
+class Shifted(NetworkWarp):
     """A shift along x that grows with the time."""
 
-    def __init__(self, config: WarpConfig, dataset: Dataset) -> None:
+    def __init__(self, config: NetworkWarpConfig, dataset: Dataset) -> None:
         super().__init__(config, dataset, n_outputs=1)
 
     def move(self, x, outputs, points):
