@@ -62,6 +62,8 @@ class Points(NamedTuple):
     """Size of the piece of cone around the point: the standard deviation of its Gaussian, as the geometric mean over three axes."""
     covariances: Float[Tensor, "n 3 3"] | None = None
     """Covariance of that Gaussian; ``positions`` are then its means."""
+    ambient: Float[Tensor, "n k"] | None = None
+    """Where the points are in further dimensions that a field lives in; they come from another field, not from a space."""
 
     def per_point(self, of_rays: Shaped[Tensor, "n_rays *rest"]) -> Shaped[Tensor, "n *rest"]:
         """What belongs to rays, for each point."""
@@ -83,7 +85,7 @@ class Points(NamedTuple):
 
     def part(self, chosen: slice | Tensor) -> Points:
         """Some of the points."""
-        of_points = ["positions", "ray_indices", "scales", "covariances"]
+        of_points = ["positions", "ray_indices", "scales", "covariances", "ambient"]
         if self.ray_indices is None:
             of_points += ["directions", "times", "camera_indices"]
         values = {name: getattr(self, name) for name in of_points}

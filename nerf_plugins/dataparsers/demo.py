@@ -25,7 +25,7 @@ from nerf_plugins.dataparsers import cache
 from nerf_plugins.errors import InputError
 from nerf_plugins.scenes import SCENES, Camera, Scene, render
 from nerf_plugins.scenes.cameras import dome, held_out_places, pick_evenly
-from nerf_plugins.scenes.moving import moving_scene, spread_times
+from nerf_plugins.scenes.moving import moving_scene, spread_times, still_points
 
 VERSION = 1
 """Part of the cache's name: count it up whenever the pictures or the cameras change."""
@@ -41,6 +41,8 @@ SUPERSAMPLE = 2
 """Rays a pixel along each side: edges in quarters, in a time that a first run can wait for."""
 SPLITS = ("train", "val", "test")
 MOVING = "moving"
+N_STILL = 500
+"""Points of the moving scene that do not move."""
 """The scene whose pictures have times."""
 
 
@@ -100,6 +102,7 @@ class DemoDataParser(DataParser):
         if self.includes_time:
             meta = json.loads((self.folder / f"transforms_{split}.json").read_text(encoding="utf-8"))
             outputs.cameras.times = torch.tensor([[frame["time"]] for frame in meta["frames"]])
+            outputs.metadata["background_points"] = torch.from_numpy(still_points(N_STILL)).float()
         return outputs
 
     def _render_once(self) -> None:

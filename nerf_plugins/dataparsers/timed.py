@@ -13,6 +13,7 @@ from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import Nerfstudio, NerfstudioDataParserConfig
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 
+from nerf_plugins.dataparsers.background import read_background
 from nerf_plugins.errors import InputError
 
 
@@ -28,7 +29,11 @@ class TimedDataParserConfig(NerfstudioDataParserConfig):
 
 @dataclass
 class TimedDataParser(Nerfstudio):
-    """nerfstudio's own, whose cameras have times."""
+    """nerfstudio's own, whose cameras have times.
+
+    Points of what does not move may lie beside the file as ``points.npy`` (n, 3), in the world that the dataparser's transform starts from:
+    that of the poses, unless the file has an ``applied_transform``.
+    """
 
     config: TimedDataParserConfig
     includes_time: bool = True
@@ -37,6 +42,12 @@ class TimedDataParser(Nerfstudio):
         outputs = super()._generate_dataparser_outputs(split)
         times = self._times()
         outputs.cameras.times = torch.tensor([[times[path]] for path in outputs.image_filenames], dtype=torch.float32)
+        data = self.config.data
+        points = read_background((data.parent if data.suffix == ".json" else data) / "points.npy")
+        if points is not None:
+            turn, shift = outputs.dataparser_transform.double().split([3, 1], dim=1)
+            scene = outputs.dataparser_scale * (torch.from_numpy(points) @ turn.T + shift[:, 0])
+            outputs.metadata["background_points"] = scene.float()
         return outputs
 
     def _times(self) -> dict[Path, float]:

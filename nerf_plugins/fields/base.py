@@ -29,6 +29,8 @@ class Dataset(NamedTuple):
     """When each was taken, in [0, 1], where the dataset says."""
     metadata: Mapping[str, Any] = MappingProxyType({})
     """What else the dataparser gave."""
+    background: Float[Tensor, "n_points 3"] | None = None
+    """Points of what does not move, in the field's space, where the dataset has some."""
 
 
 NO_DATASET = Dataset()

@@ -42,6 +42,16 @@ def padded_product(
     return F.linear(x, weight.to(x.dtype), F.pad(bias, (0, extra)).to(x.dtype))
 
 
+def push_forward_linear(
+    x: Float[Tensor, "n width"], tangents: Float[Tensor, "k n width"], layer: nn.Linear
+) -> tuple[Float[Tensor, "n width_out"], Float[Tensor, "k n width_out"]]:
+    """A linear layer of an input and of tangents of it; both may carry zero columns at their ends."""
+    rows = torch.cat([x[None], tangents]).flatten(0, 1)
+    product = padded_product(rows, [layer.weight], [torch.zeros_like(layer.bias)])[:, : layer.out_features]
+    of_x, of_tangents = product.unflatten(0, (1 + len(tangents), len(x))).tensor_split([1])
+    return of_x[0] + layer.bias.to(x.dtype), of_tangents
+
+
 class _PaddedProduct(torch.autograd.Function):
     """Of what autograd would make of concatenating, padding and casting the weights, only what is not free: on a GPU each would be a launch
     or two, in both directions.
@@ -139,6 +149,15 @@ class LinearLayers(nn.Module):
             x = F.relu_(padded_product(x, [layer.weight], [layer.bias]))[:, : layer.out_features]
         return x
 
+    def push_forward(self, x: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, width_in or more) and k tangents of it, (k, n, the same) -> the output and its tangents (k, n, width)."""
+        for layer in self.layers:
+            assert isinstance(layer, nn.Linear)
+            x, tangents = push_forward_linear(x, tangents, layer)
+            tangents = tangents * (x > 0)
+            x = F.relu(x)
+        return x, tangents
+
 
 class SkipLayers(nn.ModuleList):
     """``n_layers`` layers with relu, cut where the input is concatenated again: after the layers ``skips`` (counted from 0)."""
@@ -159,6 +178,17 @@ class SkipLayers(nn.ModuleList):
         for layers in list(self)[1:]:
             hidden = layers(torch.cat([hidden, x], dim=-1))
         return hidden
+
+    def push_forward(self, x: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+        """As :meth:`LinearLayers.push_forward`; not of tiny-cuda-nn's layers."""
+        first, *others = self
+        assert isinstance(first, LinearLayers)
+        hidden, hidden_tangents = first.push_forward(x, tangents)
+        for layers in others:
+            assert isinstance(layers, LinearLayers)
+            joined, joined_tangents = torch.cat([hidden, x], -1), torch.cat([hidden_tangents, tangents], -1)
+            hidden, hidden_tangents = layers.push_forward(joined, joined_tangents)
+        return hidden, hidden_tangents
 
 
 class _TcnnLayers(nn.Module):

@@ -57,14 +57,20 @@ class NeRFMLP(RadianceField):
 
     ``D`` layers of width ``W`` with relu lead to the density and a feature; feature and encoded direction lead through one layer of
     width ``W/2`` to the colour.
+
+    Args:
+        config: the options.
+        dataset: not used.
+        further_width: columns that a subclass adds to the encoded position.
     """
 
-    def __init__(self, config: NeRFMLPConfig, dataset: Dataset = NO_DATASET) -> None:
+    def __init__(self, config: NeRFMLPConfig, dataset: Dataset = NO_DATASET, further_width: int = 0) -> None:
         super().__init__()
         self.config = config
         self.positions = FrequencyEncoding(FrequencyEncodingConfig(n_frequencies=config.position_frequencies))
         self.directions = FrequencyEncoding(FrequencyEncodingConfig(n_frequencies=config.direction_frequencies))
-        self.trunk = SkipLayers(self.positions.width, config.W, config.D, config.skips, config.implementation)
+        width_in = self.positions.width + further_width
+        self.trunk = SkipLayers(width_in, config.W, config.D, config.skips, config.implementation)
         self.density_head = nn.Linear(config.W, 1)
         self.feature_head = nn.Linear(config.W, config.W)
         self.view_layer = LinearLayers(config.W + self.directions.width, config.W // 2, 1)
@@ -79,23 +85,27 @@ class NeRFMLP(RadianceField):
     def density(self, points: Points) -> Float[Tensor, "n"]:
         """Densities; see :class:`RadianceField`."""
         n = len(points.positions)
-        raw = linear(self._trunk_output(points.positions), self.density_head)
+        raw = linear(self._trunk_output(points), self.density_head)
         return first_rows(self._activate_density(*raw), n)
 
     def forward(self, points: Points) -> tuple[Float[Tensor, "n"], Float[Tensor, "n 3"]]:
         """Densities and colours; see :class:`RadianceField`."""
         assert points.directions is not None
         n = len(points.positions)
-        hidden = self._trunk_output(points.positions)
+        hidden = self._trunk_output(points)
         feature, raw_density = linear(hidden, self.feature_head, self.density_head)
         encoded = pad_columns(pad_rows(points.encoded(self.directions, points.directions)).to(hidden.dtype))
         hidden = self.view_layer(torch.cat([feature, encoded], dim=-1))
         (raw_color,) = linear(hidden, self.color_head)
         return first_rows(self._activate_density(raw_density), n), first_rows(torch.sigmoid(raw_color.float()), n)
 
-    def _trunk_output(self, positions: Tensor) -> Tensor:
-        dtype = resolve_precision(self.config.precision, positions.device)
-        return self.trunk(pad_columns(self.positions(pad_rows(positions), dtype)))
+    def _trunk_output(self, points: Points) -> Tensor:
+        dtype = resolve_precision(self.config.precision, points.positions.device)
+        return self.trunk(pad_columns(self._encoded(points, dtype)))
+
+    def _encoded(self, points: Points, dtype: torch.dtype) -> Tensor:
+        """What the trunk sees."""
+        return self.positions(pad_rows(points.positions), dtype)
 
     def _activate_density(self, raw: Tensor) -> Tensor:
         raw = raw.float().squeeze(-1)

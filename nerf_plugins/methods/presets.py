@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from nerfstudio.engine.optimizers import AdamOptimizerConfig
+
 from nerf_plugins.engine.optimizers import FusedAdamOptimizerConfig
 from nerf_plugins.engine.presets import by_device
 from nerf_plugins.engine.schedulers import WarmupExponentialSchedulerConfig
-from nerf_plugins.fields.encodings import HashEncodingConfig
+from nerf_plugins.fields.encodings import HashEncodingConfig, WindowedEncodingConfig
+from nerf_plugins.fields.warps.screw import ScrewConfig
 from nerf_plugins.methods.base import Group
 from nerf_plugins.samplers.occupancy import OccupancySamplerConfig
 from nerf_plugins.samplers.occupancy_grid import OccupancyGridConfig
@@ -53,6 +56,41 @@ def march_to_surface(samples_per_batch: int) -> SurfaceSamplerConfig:
         budget=RayBudgetConfig(samples_per_batch=samples_per_batch),
         steps_per_diagonal=by_device(128, 256),
     )
+
+
+def march_of_deformed() -> OccupancySamplerConfig:
+    """For two MLPs, one seen through the other."""
+    return march_for_mlp(moving_grid(), samples_per_batch=by_device(1 << 13, 1 << 17))
+
+
+def screw_of_codes(elastic_mult: float) -> ScrewConfig:
+    """Nerfies' warp: all its octaves are there after 80,000 of the authors' 250,000 steps.
+
+    Args:
+        elastic_mult: weight of the elastic loss.
+    """
+    return ScrewConfig(
+        D=6,
+        W=128,
+        skips=(3,),
+        position=WindowedEncodingConfig(n_frequencies=6, share=0.32),
+        code_width=8,
+        elastic_mult=elastic_mult,
+        background_mult=1.0,
+        n_background=by_device(512, 1 << 14),
+    )
+
+
+def deformed_groups() -> dict[str, Group]:
+    """Nerfies' rate for both networks."""
+
+    def group() -> Group:
+        return {
+            "optimizer": AdamOptimizerConfig(lr=1e-3, eps=1e-8),
+            "scheduler": WarmupExponentialSchedulerConfig(warmup_steps=250, lr_final=1e-4),
+        }
+
+    return {"fields": group(), "warp": group()}
 
 
 def hash_table(**options: Any) -> HashEncodingConfig:

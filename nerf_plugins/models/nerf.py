@@ -13,7 +13,7 @@ from torch import Tensor
 from nerf_plugins.calls import call_size, in_calls
 from nerf_plugins.errors import InputError
 from nerf_plugins.export.implicit import ImplicitSurface
-from nerf_plugins.fields.base import RadianceField, RadianceFieldConfig
+from nerf_plugins.fields.base import Dataset, RadianceField, RadianceFieldConfig
 from nerf_plugins.fields.graphed import GraphedField
 from nerf_plugins.fields.nerf_mlp import NeRFMLPConfig
 from nerf_plugins.models.metrics import psnr
@@ -76,6 +76,14 @@ class NerfModel(VolumetricModel):
         """The configured space, or the one that suits the dataset."""
         name = suitable_space(metadata) if self.config.space == "auto" else self.config.space
         return SPACES[name].of_dataset(self.scene_box.aabb, metadata)
+
+    def known_of_photos(self) -> Dataset:
+        """With the dataset's ``background_points`` (of the scene), those in the space, as the field sees them; none in ndc."""
+        known, points = super().known_of_photos(), self.metadata.get("background_points")
+        if points is None or not self.space.has_world_units:
+            return known
+        positions = self.space.field_positions(torch.as_tensor(points, dtype=torch.float32))
+        return known._replace(background=positions[(positions.abs() <= 1.0).all(dim=-1)])
 
     @property
     def sampler_config(self) -> SamplerConfig:

@@ -144,10 +144,13 @@ class VolumetricModel(Model):
 
     def make_field(self) -> Field:
         """A field as the configuration describes it, with fresh parameters."""
-        metadata = self.metadata
-        times = metadata.get("times")
+        return self.config.field.setup(dataset=self.known_of_photos())
+
+    def known_of_photos(self) -> Dataset:
+        """What a field is told of the training photos."""
+        times = self.metadata.get("times")
         times = None if times is None else torch.as_tensor(times, dtype=torch.float32)
-        return self.config.field.setup(dataset=Dataset(self.num_train_data, times, metadata))
+        return Dataset(self.num_train_data, times, self.metadata)
 
     @abstractmethod
     def make_space(self, metadata: dict[str, Any]) -> Space:

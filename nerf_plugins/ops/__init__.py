@@ -9,6 +9,7 @@ from nerf_plugins.ops.packed import PackedSamples, pack_sections, select_samples
 from nerf_plugins.ops.rays import PixelRays, pinhole_rays
 from nerf_plugins.ops.sample_pdf import sample_pdf
 from nerf_plugins.ops.sdf_opacity import sdf_optical_depths
+from nerf_plugins.ops.strain import log_strain
 
 __all__ = [
     "Composited",
@@ -23,6 +24,7 @@ __all__ = [
     "hash_encode_backward",
     "hash_levels",
     "interlevel_loss",
+    "log_strain",
     "march_grid",
     "pack_sections",
     "pinhole_rays",

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from nerf_plugins.scenes.arrays import Indices, Vectors
+from nerf_plugins.scenes.cameras import GOLDEN_ANGLE
 from nerf_plugins.scenes.demo import turned
 from nerf_plugins.scenes.materials import Material, checker, globe_checker, rings
 from nerf_plugins.scenes.primitives import Box, Capsule, Cylinder, Sphere
@@ -18,6 +19,7 @@ from nerf_plugins.scenes.scene import Matrix, Placed, Scene, Vector
 
 FLOOR = -0.5
 """Height of the table's top."""
+TABLE_RADIUS = 0.95
 HINGE = (-0.25, 0.1, 0.05)
 """What the arm swings about, in the plane of x and z."""
 ARM = 0.5
@@ -66,9 +68,16 @@ def spread_times(n: int, held_out: bool = False) -> Float[np.ndarray, "n"]:
     return (rank + 0.5) / n if held_out else rank / max(n - 1, 1)
 
 
+def still_points(n: int) -> Vectors:
+    """Points on the table's top, spread evenly over it; they are where they are at all times, though not always seen."""
+    k = np.arange(n) + 0.5
+    radius, angle = TABLE_RADIUS * np.sqrt(k / n), GOLDEN_ANGLE * k
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle), np.full(n, FLOOR)], axis=-1)
+
+
 def _table() -> Placed:
     wood = Material((0.62, 0.42, 0.24), (0.42, 0.25, 0.13), rings(0.16, 0.35))
-    return Placed("table", Cylinder(0.95, 0.05), wood, (0.0, 0.0, FLOOR - 0.05))
+    return Placed("table", Cylinder(TABLE_RADIUS, 0.05), wood, (0.0, 0.0, FLOOR - 0.05))
 
 
 def _post() -> Placed:

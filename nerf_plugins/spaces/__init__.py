@@ -16,8 +16,8 @@ SPACES: dict[str, type[Space]] = {"box": BoxSpace, "contracted": ContractedSpace
 
 
 def suitable_space(metadata: dict[str, Any]) -> str:
-    """Name of the space that suits a dataset: device coordinates if its dataparser asks for them, the contracted one if most cameras
-    stand in the scene box, else the box.
+    """Name of the space that suits a dataset: device coordinates if its dataparser asks for them, the box if it says that there is nothing
+    outside, the contracted one if most cameras stand in the scene box, else the box.
 
     Args:
         metadata: of the training dataset.
@@ -28,7 +28,7 @@ def suitable_space(metadata: dict[str, Any]) -> str:
     """
     if "ndc" in metadata:
         return "ndc"
-    return "contracted" if metadata.get("cameras_inside_box") else "box"
+    return "contracted" if metadata.get("cameras_inside_box") and not metadata.get("is_bounded") else "box"
 
 
 __all__ = [

@@ -5,7 +5,7 @@ import pytest
 
 from nerf_plugins.geometry.sampling import sample_scene
 from nerf_plugins.scenes import demo_scene, moved, moving_scene
-from nerf_plugins.scenes.moving import ARM, GLIDE, HINGE, TURN, spread_times
+from nerf_plugins.scenes.moving import ARM, GLIDE, HINGE, TABLE_RADIUS, TURN, spread_times, still_points
 
 TIMES = [0.0, 0.3, 0.77, 1.0]
 
@@ -74,3 +74,13 @@ def test_times_are_all_over_and_held_out_ones_lie_between():
     assert np.abs(np.diff(times)).min() > 0.3
     np.testing.assert_allclose(np.sort(held_out), (np.arange(10) + 0.5) / 10)
     assert spread_times(1).tolist() == [0.0]
+
+
+@pytest.mark.parametrize("time", TIMES)
+def test_still_points_are_on_the_table_at_all_times(time: float):
+    points = still_points(100)
+    table = moving_scene(time).objects[0]
+    assert table.name == "table"
+    assert np.abs(table.sdf(points)).max() < 1e-9
+    radius = np.linalg.norm(points[:, :2], axis=1)
+    assert (radius**2 < 0.5 * TABLE_RADIUS**2).sum() == 50  # evenly: half of them on half of the area

@@ -25,6 +25,10 @@ class WindowedEncodingConfig(EncodingConfig):
     """Octaves that are there from the start; may lie between two."""
     share: float = 0.0
     """All octaves are there after this share of the training. 0: all are, from the start."""
+    delay: float = 0.0
+    """Up to this share of the training there are no more octaves than at the start."""
+    keeps_input: bool = True
+    """The coordinates themselves are among the features, always."""
 
     def __post_init__(self) -> None:
         if self.n_frequencies < 0 or self.start_frequencies < 0:
@@ -34,14 +38,20 @@ class WindowedEncodingConfig(EncodingConfig):
             )
         if not 0 <= self.share <= 1:
             raise InputError(f"windowed encoding: share must be in [0, 1], got {self.share:g}")
+        if self.delay < 0 or (self.delay and self.delay >= self.share):
+            raise InputError(
+                f"windowed encoding: delay must be >= 0 and below share, {self.share:g}, got {self.delay:g}"
+            )
+        if not self.keeps_input and self.n_frequencies == 0:
+            raise InputError("windowed encoding: without octaves nothing is left but keeps_input: set it to True")
 
 
 class WindowedEncoding(Encoding):
     r"""Features :math:`(x, w_k \sin(2^k \pi x), w_k \cos(2^k \pi x))`, k = 0 .. n_frequencies-1, of coordinates in [-1, 1].
 
     The windows are :math:`w_k = (1 - \cos(\pi\, \mathrm{clamp}(\alpha - k, 0, 1))) / 2`; :math:`\alpha`, the octaves that are there, rises
-    linearly from ``start_frequencies`` to ``n_frequencies`` over ``share`` of the training. Source: Park et al., Nerfies, 2021, section 3.5
-    (equation 8).
+    linearly from ``start_frequencies`` to ``n_frequencies`` between ``delay`` and ``share`` of the training. Source: Park et al., Nerfies,
+    2021, section 3.5 (equation 8); HyperNeRF, 2021, section 4.3 (the delay).
 
     Args:
         config: the options.
@@ -60,13 +70,14 @@ class WindowedEncoding(Encoding):
 
     @property
     def width(self) -> int:
-        """``d + 2 d n_frequencies``."""
-        return self.n_coordinates * (1 + 2 * self.config.n_frequencies)
+        """``d + 2 d n_frequencies``, or without the coordinates themselves d less."""
+        return self.n_coordinates * (int(self.config.keeps_input) + 2 * self.config.n_frequencies)
 
     def set_progress(self, progress: float) -> None:
         """Sets the windows, without waiting for their device."""
         config = self.config
-        done = 1.0 if config.share == 0 else min(progress / config.share, 1.0)
+        span = config.share - config.delay
+        done = 1.0 if span == 0 else min(max(progress - config.delay, 0.0) / span, 1.0)
         alpha = config.start_frequencies + done * (config.n_frequencies - config.start_frequencies)
         if alpha == self._alpha:  # most steps of most encodings: nothing is launched
             return
@@ -78,7 +89,8 @@ class WindowedEncoding(Encoding):
         encoded = encode(x, self.config.n_frequencies)
         d = self.n_coordinates
         scales = torch.cat([encoded.new_ones(d), self.windows.to(encoded.dtype).repeat_interleave(d).repeat(2)])
-        return (encoded * scales).to(dtype)
+        features = (encoded * scales).to(dtype)
+        return features if self.config.keeps_input else features[:, d:]
 
 
 def windows(alpha: float, n_frequencies: int, device: torch.device | None = None) -> Float[Tensor, "n_frequencies"]:

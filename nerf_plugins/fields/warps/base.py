@@ -1,20 +1,18 @@
-"""What every warp offers, and the network that they share."""
+"""What every warp offers."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
-import torch
 from jaxtyping import Float
 from nerfstudio.configs.base_config import InstantiateConfig
 from torch import Tensor, nn
 
 from nerf_plugins.errors import InputError
 from nerf_plugins.fields.base import Dataset
-from nerf_plugins.fields.encodings import WindowedEncoding, WindowedEncodingConfig
-from nerf_plugins.fields.layers import SkipLayers, first_rows, linear, pad_columns, pad_rows
-from nerf_plugins.fields.precision import Precision, resolve_precision
+from nerf_plugins.fields.encodings import WindowedEncodingConfig
+from nerf_plugins.fields.precision import Precision
 from nerf_plugins.rays import Needs, Points
 
 
@@ -59,33 +57,11 @@ class Warp(nn.Module, ABC):
         return {}
 
 
-class WarpNetwork(nn.Module):
-    """A network of encoded position and time; it starts with outputs near 0, so that a warp starts as the identity.
-
-    Args:
-        config: of the warp.
-        n_outputs: numbers for each point.
-    """
-
-    def __init__(self, config: WarpConfig, n_outputs: int) -> None:
-        super().__init__()
-        self.config = config
-        self.position = WindowedEncoding(config.position, 3)
-        self.time = WindowedEncoding(config.time, 1)
-        self.layers = SkipLayers(self.position.width + self.time.width, config.W, config.D, config.skips)
-        self.head = nn.Linear(config.W, n_outputs)
-        nn.init.uniform_(self.head.weight, -1e-4, 1e-4)  # as Nerfies, appendix A
-        nn.init.zeros_(self.head.bias)
-
-    def forward(self, points: Points) -> Float[Tensor, "n n_outputs"]:
-        """Its outputs in float32."""
-        assert points.times is not None, "a warp needs times"
-        n, dtype = len(points.positions), resolve_precision(self.config.precision, points.positions.device)
-        # Times in [-1, 1], as all coordinates are.
-        times = pad_rows(points.encoded(self.time, 2.0 * points.times[:, None] - 1.0)).to(dtype)
-        inputs = torch.cat([self.position(pad_rows(points.positions), dtype), times], dim=-1)
-        (outputs,) = linear(self.layers(pad_columns(inputs)), self.head)
-        return first_rows(outputs.float(), n)
+def start_small(head: nn.Linear) -> nn.Linear:
+    """A last layer whose outputs are near 0 at first. Source: Park et al., Nerfies, 2021, appendix A."""
+    nn.init.uniform_(head.weight, -1e-4, 1e-4)
+    nn.init.zeros_(head.bias)
+    return head
 
 
 def check_motion(dataset: Dataset) -> None:

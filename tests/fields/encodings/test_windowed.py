@@ -44,7 +44,28 @@ def test_octaves_fade_in_together_for_all_coordinates():
     assert encoding(x).shape == (1, encoding.width)
 
 
-@pytest.mark.parametrize("options", [{"n_frequencies": -1}, {"share": 1.5}, {"start_frequencies": -1.0}])
+@pytest.mark.parametrize(("progress", "alpha"), [(0.0, 0.0), (0.2, 0.0), (0.3, 1.0), (0.4, 2.0), (1.0, 2.0)])
+def test_the_octaves_of_a_delayed_one_come_later_and_without_the_coordinates_nothing_else_is_there(progress, alpha):
+    encoding = WindowedEncoding(
+        WindowedEncodingConfig(n_frequencies=2, delay=0.2, share=0.4, keeps_input=False), n_coordinates=1
+    )
+    encoding.set_progress(progress)
+    assert encoding.width == 4
+    expected = torch.tensor([by_the_paper(0.3, 2, alpha)[1:]])
+    torch.testing.assert_close(encoding(torch.tensor([[0.3]])), expected, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"n_frequencies": -1},
+        {"share": 1.5},
+        {"start_frequencies": -1.0},
+        {"delay": 0.5, "share": 0.5},
+        {"delay": -0.1},
+        {"n_frequencies": 0, "keeps_input": False},
+    ],
+)
 def test_bad_options_are_refused(options: dict):
     with pytest.raises(InputError, match="windowed encoding"):
         WindowedEncodingConfig(**options)
