@@ -21,7 +21,7 @@ import tyro
 import warp as wp
 
 import nerf_plugins.kernels
-from nerf_plugins.kernels.hash_encoding import kernels_for
+from nerf_plugins.kernels import hash_encoding, planes
 
 ARCHITECTURES = (75, 80, 86, 89, 90, 100, 120)
 HASH_DTYPES = (("float32", "float32"), ("float32", "bfloat16"))
@@ -34,6 +34,10 @@ class Usage(NamedTuple):
     registers: int
     local_bytes: int
     """Of its stack: local memory lies in the GPU's main memory."""
+
+
+PLANES = {"vm": ((2, 1), 48), "k-planes": ((2, 2, 2), 32), "k-planes, moving": ((2,) * 6, 32)}
+"""Axes of a product's factors, and features."""
 
 
 @dataclass
@@ -56,12 +60,15 @@ def default_kernels() -> Iterator[tuple[str, Any]]:
                 yield f"{module_info.name.rpartition('.')[2]}.{name}", value
     seen = set()
     for table_dtype, features_dtype in HASH_DTYPES:
-        kernels = kernels_for(2, getattr(wp, table_dtype), getattr(wp, features_dtype))
+        kernels = hash_encoding.kernels_for(2, getattr(wp, table_dtype), getattr(wp, features_dtype))
         for name, kernel in kernels._asdict().items():
             if kernel not in seen:
                 seen.add(kernel)
                 makes_features = name == "encode"
                 yield f"hash_encoding.{name}{f' to {features_dtype}' if makes_features else ''}", kernel
+    for form, (n_axes, n_features) in PLANES.items():
+        for name, kernel in planes.kernels_for(n_axes, n_features, chunk=1)._asdict().items():
+            yield f"planes.{name} ({form})", kernel
 
 
 def supported(architectures: Iterable[int]) -> list[int]:

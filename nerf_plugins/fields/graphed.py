@@ -14,9 +14,10 @@ class GraphedField:
     """Calls a radiance field; in training on CUDA it replays a graph of the forward and one of the backward pass.
 
     A graph is recorded at the first call with a number of samples, which on CUDA is the sampler's fixed capacity; another number
-    is recorded in its place, since a graph keeps the memory of all that is between its inputs and outputs. Differentiable once in the
-    field's parameters and in whichever input needs it. The field may not depend on the step. While gradients are being accumulated the
-    field is called as it is, since a replay writes its gradients where those of the replay before are.
+    is recorded in its place, since a graph keeps the memory of all that is between its inputs and outputs; so it is when a parameter has
+    grown. Differentiable once in the field's parameters and in whichever input needs it. The field may not depend on the step in another
+    way. While gradients are being accumulated the field is called as it is, since a replay writes its gradients where those of the replay
+    before are.
 
     Args:
         field: the field; stays usable by itself.
@@ -39,7 +40,8 @@ class GraphedField:
         # The number of rays changes from step to step, that of points does not.
         values = {name: value for name, value in points.spread()._asdict().items() if value is not None}
         names, inputs = tuple(values), tuple(values.values())
-        kind = (names, len(points.positions), tuple(value.requires_grad for value in inputs))
+        shapes = tuple(parameter.shape for parameter in self.field.parameters())
+        kind = (names, len(points.positions), tuple(value.requires_grad for value in inputs), shapes)
         if self._recorded is None or self._recorded[0] != kind:
             self._recorded = None  # its memory is free before the next is recorded
             self._recorded = (kind, self._record(names, inputs))

@@ -6,6 +6,7 @@ from nerf_plugins.ops.hash_encoding import HashLevels, hash_encode, hash_encode_
 from nerf_plugins.ops.interlevel import interlevel_loss
 from nerf_plugins.ops.march import empty_blocks, march_grid
 from nerf_plugins.ops.packed import PackedSamples, pack_sections, select_samples
+from nerf_plugins.ops.planes import PlaneGroup, PlaneLayout, plane_layout, plane_products, split_planes
 from nerf_plugins.ops.rays import PixelRays, pinhole_rays
 from nerf_plugins.ops.sample_pdf import sample_pdf
 from nerf_plugins.ops.sdf_opacity import sdf_optical_depths
@@ -16,6 +17,8 @@ __all__ = [
     "HashLevels",
     "PackedSamples",
     "PixelRays",
+    "PlaneGroup",
+    "PlaneLayout",
     "blend_background",
     "composite",
     "distortion_loss",
@@ -28,7 +31,10 @@ __all__ = [
     "march_grid",
     "pack_sections",
     "pinhole_rays",
+    "plane_layout",
+    "plane_products",
     "sample_pdf",
     "sdf_optical_depths",
     "select_samples",
+    "split_planes",
 ]

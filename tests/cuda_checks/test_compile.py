@@ -9,6 +9,13 @@ import warp as wp
 MOST_REGISTERS = 80
 """Of 65,536 on a multiprocessor: three blocks of 256 threads of such a kernel run there at once."""
 
+MORE_REGISTERS = {
+    "planes.look_up (k-planes, moving)": 96,
+    "planes.to_positions (k-planes)": 112,
+    "planes.to_positions (k-planes, moving)": 184,
+}
+"""Places and weights of 12 or 24 corners. Positions have gradients only where poses are learnt."""
+
 
 @pytest.fixture
 def compile_kernels(monkeypatch: pytest.MonkeyPatch):
@@ -27,7 +34,7 @@ def test_every_kernel_on_every_architecture(compile_kernels, tmp_path: Path):
             assert usage.local_bytes == 0, (
                 f"{name} keeps {usage.local_bytes} bytes in local memory on sm_{architecture}"
             )
-            assert 8 < usage.registers <= MOST_REGISTERS, (
+            assert 8 < usage.registers <= MORE_REGISTERS.get(name, MOST_REGISTERS), (
                 f"{name} takes {usage.registers} registers on sm_{architecture}"
             )
 

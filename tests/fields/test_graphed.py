@@ -67,6 +67,13 @@ def test_a_number_of_samples_is_recorded_once(graphed: GraphedField, recorded: l
     assert recorded == [((8, 3), False), ((16, 3), False), ((8, 3), False), ((8, 3), True)]
 
 
+def test_a_parameter_that_has_grown_is_recorded_anew(graphed: GraphedField, recorded: list):
+    for n_features in (4, 4, 5):
+        graphed.field.features = nn.Parameter(torch.zeros(n_features))
+        graphed(inputs(8))
+    assert len(recorded) == 2
+
+
 def test_pictures_grids_and_the_cpu_are_not_recorded(graphed: GraphedField, recorded: list):
     graphed(inputs(8, cuda=False))
     with torch.no_grad():

@@ -15,9 +15,11 @@ ROOT = Path(__file__).parents[2]
 METHODS = {
     "dnerf-custom",
     "dnerf-hash-custom",
+    "k-planes-custom",
     "nerf-hash-custom",
     "neus-custom",
     "neus-hash-custom",
+    "tensorf-custom",
     "tnerf-hash-custom",
     "vanilla-nerf-custom",
 }

@@ -3,13 +3,17 @@
 from nerf_plugins.fields.encodings.base import Encoding, EncodingConfig
 from nerf_plugins.fields.encodings.frequency import FrequencyEncoding, FrequencyEncodingConfig
 from nerf_plugins.fields.encodings.hash import HashEncoding, HashEncodingConfig
+from nerf_plugins.fields.encodings.k_planes import KPlanesEncoding, KPlanesEncodingConfig
 from nerf_plugins.fields.encodings.spherical_harmonics import SphericalHarmonics, SphericalHarmonicsConfig
+from nerf_plugins.fields.encodings.tensor import TensorEncoding, TensorEncodingConfig
 from nerf_plugins.fields.encodings.windowed import WindowedEncoding, WindowedEncodingConfig
 
 ENCODINGS: dict[str, type[EncodingConfig]] = {
     "frequency": FrequencyEncodingConfig,
     "hash": HashEncodingConfig,
+    "k-planes": KPlanesEncodingConfig,
     "spherical-harmonics": SphericalHarmonicsConfig,
+    "tensor": TensorEncodingConfig,
     "windowed": WindowedEncodingConfig,
 }
 """By name; each is tested for what :class:`Encoding` promises."""
@@ -22,8 +26,12 @@ __all__ = [
     "FrequencyEncodingConfig",
     "HashEncoding",
     "HashEncodingConfig",
+    "KPlanesEncoding",
+    "KPlanesEncodingConfig",
     "SphericalHarmonics",
     "SphericalHarmonicsConfig",
+    "TensorEncoding",
+    "TensorEncodingConfig",
     "WindowedEncoding",
     "WindowedEncodingConfig",
 ]

@@ -5,7 +5,12 @@ import torch
 
 from nerf_plugins.fields.encodings import ENCODINGS, Encoding, HashEncodingConfig
 
-SMALL = {"hash": {"n_levels": 2, "base_resolution": 4, "max_resolution": 8, "log2_table_size": 8}}
+PLANES = {"n_features": 8, "start_resolution": 4, "resolution": 8}
+SMALL = {
+    "hash": {"n_levels": 2, "base_resolution": 4, "max_resolution": 8, "log2_table_size": 8},
+    "tensor": PLANES,
+    "k-planes": PLANES,
+}
 
 
 def make(name: str) -> Encoding:
