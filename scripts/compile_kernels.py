@@ -21,11 +21,14 @@ import tyro
 import warp as wp
 
 import nerf_plugins.kernels
+from nerf_plugins.kernels import voxel_tv, voxels
 from nerf_plugins.kernels.hash_encoding import kernels_for
 
 ARCHITECTURES = (75, 80, 86, 89, 90, 100, 120)
 HASH_DTYPES = (("float32", "float32"), ("float32", "bfloat16"))
 """What the methods read the hash table in, and the features that they make of it: for layers in fp32 and in bf16."""
+VOXEL_WIDTHS = (1, 12, 27)
+"""Numbers of a vertex: a density, DVGO's features, Plenoxels' harmonics."""
 
 
 class Usage(NamedTuple):
@@ -62,6 +65,10 @@ def default_kernels() -> Iterator[tuple[str, Any]]:
                 seen.add(kernel)
                 makes_features = name == "encode"
                 yield f"hash_encoding.{name}{f' to {features_dtype}' if makes_features else ''}", kernel
+    for width in VOXEL_WIDTHS:
+        for name, kernel in voxels.kernels_for(width)._asdict().items():
+            yield f"voxels.{name} of {width}", kernel
+        yield f"voxel_tv.variation of {width}", voxel_tv.variation_kernel(width)
 
 
 def supported(architectures: Iterable[int]) -> list[int]:
