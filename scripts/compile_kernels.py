@@ -27,8 +27,8 @@ from nerf_plugins.kernels.hash_encoding import kernels_for
 ARCHITECTURES = (75, 80, 86, 89, 90, 100, 120)
 HASH_DTYPES = (("float32", "float32"), ("float32", "bfloat16"))
 """What the methods read the hash table in, and the features that they make of it: for layers in fp32 and in bf16."""
-VOXEL_WIDTHS = (1, 12, 27)
-"""Numbers of a vertex: a density, DVGO's features, Plenoxels' harmonics."""
+VOXEL_WIDTHS = (1, 27)
+"""Numbers of a vertex: a density, and Plenoxels' harmonics; DVGO's features are between."""
 
 
 class Usage(NamedTuple):
