@@ -25,9 +25,9 @@ class VoxelGridConfig(InstantiateConfig):
 
     _target: type = field(default_factory=lambda: VoxelGrid, kw_only=True)
     """target class to instantiate"""
-    resolutions: tuple[int, ...] = (48, 80, 128)
+    resolutions: tuple[int, ...] = (48, 88, 160)
     """Vertices along each side of the cube, ascending: at the start, and each time that the grid becomes finer."""
-    last_growth: float = 0.4
+    last_growth: float = 0.3
     """Share of the training after which the grid has its last resolution; it becomes finer in even stages until then."""
     min_density: float = 1.0
     """When the grid becomes finer, vertices are given up where nothing around is as dense as this, in 1 / unit of the scene.
@@ -37,7 +37,9 @@ class VoxelGridConfig(InstantiateConfig):
     color_tv: float = 0.0
     """Weight of the total variation of the colours' numbers."""
     tv_share: float = 0.05
-    """Share of the vertices whose total variation a step looks at."""
+    """Share of the vertices whose total variation is looked at."""
+    tv_interval: int = 4
+    """One step in so many, at random, looks at the total variation; it then weighs so many times as much."""
 
     def __post_init__(self) -> None:
         ascending = all(a < b for a, b in zip(self.resolutions, self.resolutions[1:]))
@@ -46,6 +48,8 @@ class VoxelGridConfig(InstantiateConfig):
         for name in ("last_growth", "tv_share"):
             if not 0 < getattr(self, name) <= 1:
                 raise InputError(f"voxels: {name} must be in (0, 1], got {getattr(self, name):g}")
+        if self.tv_interval < 1:
+            raise InputError(f"voxels: tv_interval must be >= 1, got {self.tv_interval}")
         for name in ("min_density", "density_tv", "color_tv"):
             if getattr(self, name) < 0:
                 raise InputError(f"voxels: {name} must be >= 0, got {getattr(self, name):g}")
@@ -111,13 +115,19 @@ class VoxelGrid(Growing):
         return voxel_look_up(positions, self.color, self.links)
 
     def losses(self) -> dict[str, Tensor]:
-        """Total variation of some rows, next to each other and anywhere in the grid, weighted."""
+        """In some steps, the total variation of some rows, next to each other and anywhere in the grid, weighted."""
         config, n_rows = self.config, len(self.density)
+        if random.randrange(config.tv_interval):
+            return {}
         n_blocks = max(round(1 / config.tv_share), 1)
         block = random.randrange(n_blocks)  # of the host: nothing waits for it
         place = (self.links, self.vertices, n_rows * block // n_blocks, n_rows * (block + 1) // n_blocks)
         weighted = {"density_tv": (config.density_tv, self.density), "color_tv": (config.color_tv, self.color)}
-        return {name: weight * voxel_tv(rows, *place) for name, (weight, rows) in weighted.items() if weight > 0}
+        return {
+            name: config.tv_interval * weight * voxel_tv(rows, *place)
+            for name, (weight, rows) in weighted.items()
+            if weight > 0
+        }
 
     def grow(self, progress: float) -> Mapping[str, Resize]:
         """Makes the grid finer where its next resolution is due; the new vertices begin with what was interpolated at their places."""
@@ -135,12 +145,14 @@ class VoxelGrid(Growing):
 
     @torch.no_grad()
     def _still_needed(self, resolution: int) -> Bool[Tensor, "r r r"]:
-        """Vertices of a finer grid that lie less than two of today's cells from something dense; all where nothing is."""
+        """Vertices of a finer grid that lie in today's cells with something dense at a corner; all where nothing is."""
         numbers = torch.zeros(self.kept.shape, device=self.kept.device)
         numbers[self.kept] = self.density[:, 0]
         dense = self.activate(numbers.view(-1, 1)).view(self.kept.shape) >= self.config.min_density
-        around = F.max_pool3d((dense & self.kept).float()[None, None], kernel_size=3, stride=1, padding=1)
-        finer = F.interpolate(around, size=[resolution] * 3, mode="trilinear", align_corners=True)[0, 0] > 0
+        share = F.interpolate(
+            (dense & self.kept).float()[None, None], size=[resolution] * 3, mode="trilinear", align_corners=True
+        )
+        finer = share[0, 0] > 0
         return finer | ~finer.any()
 
 

@@ -22,5 +22,5 @@ method = make_method(
         "density_grid": voxel_group(lr=0.2, lr_final=0.02),
         "color_grid": voxel_group(lr=0.2, lr_final=0.02),
     },
-    steps=3_000,
+    steps=2_500,
 )

@@ -77,7 +77,7 @@ def march_for_voxels(grid: OccupancyGridConfig) -> OccupancySamplerConfig:
     return OccupancySamplerConfig(
         grid=grid,
         budget=RayBudgetConfig(
-            samples_per_batch=by_device(1 << 14, 1 << 18), max_rays_per_batch=by_device(1 << 13, 1 << 14)
+            samples_per_batch=by_device(1 << 15, 1 << 18), max_rays_per_batch=by_device(1 << 13, 1 << 14)
         ),
         steps_per_diagonal=by_device(300, 1024),
         min_transmittance=by_device(1e-3, 0.0),
