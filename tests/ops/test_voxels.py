@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from nerf_plugins.kernels import masked_adam as adam_kernels
 from nerf_plugins.kernels import voxel_tv as tv_kernels
 from nerf_plugins.kernels import voxels as kernels
-from nerf_plugins.kernels.launch import launch
+from nerf_plugins.kernels.launch import _run, launch
 from nerf_plugins.ops import voxel_look_up, voxel_tv
 
 SIZES = (5, 7, 6)
@@ -109,18 +109,21 @@ def test_values_and_gradients_are_the_references(generator, width):
         torch.testing.assert_close(got.double(), wanted, rtol=1e-4, atol=2e-5 * float(wanted.abs().max()))
 
 
-def test_no_addition_is_lost_on_several_threads():
-    """All samples in one cell: whatever two threads wrote at once would be missing in a sum of whole numbers."""
-    links = torch.arange(2 * 2 * 2, dtype=torch.int32).view(2, 2, 2)
-    before = torch.get_num_threads()
-    torch.set_num_threads(4)
-    try:
-        for _ in range(5):
-            (rows,) = leaves(torch.zeros(8, 4))
-            voxel_look_up(torch.zeros(200_000, 3), rows, links).sum().backward()
-            assert torch.equal(rows.grad, torch.full((8, 4), 200_000 / 8))
-    finally:
-        torch.set_num_threads(before)
+@pytest.mark.parametrize("n_pieces", [2, 3, 7])
+def test_no_two_pieces_of_a_scatter_write_to_one_row(generator, n_pieces):
+    """So no addition can be lost, whichever threads take them; asked piece by piece, since threads may never meet."""
+    rows, links = grid(generator, 4)
+    positions = torch.rand(500, 3, generator=generator) * 2 - 1
+    grad = torch.rand(500, 4, generator=generator) + 0.5
+    nz, ny, nx = SIZES
+    inputs = [positions, grad.view(-1), links.view(-1), nx, ny, nz, 500, n_pieces]
+    parts = torch.zeros(n_pieces, *rows.shape)
+    for piece in range(n_pieces):
+        _run(kernels.kernels_for(4).scatter, 1, [piece, *inputs, parts[piece].view(-1)], "cpu")
+    assert ((parts != 0).any(-1).sum(0) <= 1).all()
+    (theta,) = leaves(rows)
+    reference(positions, theta, links).backward(grad)
+    torch.testing.assert_close(parts.sum(0), theta.grad)
 
 
 def test_the_gradient_of_two_look_ups_is_their_sum_and_may_be_asked_for_twice(generator):
