@@ -21,11 +21,13 @@ import tyro
 import warp as wp
 
 import nerf_plugins.kernels
-from nerf_plugins.kernels import hash_encoding, planes
+from nerf_plugins.kernels import hash_encoding, planes, voxel_tv, voxels
 
 ARCHITECTURES = (75, 80, 86, 89, 90, 100, 120)
 HASH_DTYPES = (("float32", "float32"), ("float32", "bfloat16"))
 """What the methods read the hash table in, and the features that they make of it: for layers in fp32 and in bf16."""
+VOXEL_WIDTHS = (1, 27)
+"""Numbers of a vertex: a density, and Plenoxels' harmonics; DVGO's features are between."""
 
 
 class Usage(NamedTuple):
@@ -69,6 +71,10 @@ def default_kernels() -> Iterator[tuple[str, Any]]:
     for form, (n_axes, n_features) in PLANES.items():
         for name, kernel in planes.kernels_for(n_axes, n_features, chunk=1)._asdict().items():
             yield f"planes.{name} ({form})", kernel
+    for width in VOXEL_WIDTHS:
+        for name, kernel in voxels.kernels_for(width)._asdict().items():
+            yield f"voxels.{name} of {width}", kernel
+        yield f"voxel_tv.variation of {width}", voxel_tv.variation_kernel(width)
 
 
 def supported(architectures: Iterable[int]) -> list[int]:

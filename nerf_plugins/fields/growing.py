@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 
 from torch import Tensor, nn
 from torch.nn import Parameter
@@ -22,7 +23,7 @@ class Growing(nn.Module, ABC):
     @property
     @abstractmethod
     def growing(self) -> tuple[str, ...]:
-        """Names of the parameters that may change their shape."""
+        """Names of the parameters that may change their shape, and of the buffers that do with them."""
 
     @abstractmethod
     def grow(self, progress: float) -> Mapping[str, Resize]:
@@ -33,25 +34,25 @@ class Growing(nn.Module, ABC):
 
         Returns:
             For each parameter that is to have another shape now, what makes it of what it was. The optimiser's moments, which have its
-            shape, are taken through the same function. Empty in most steps.
+            shape, are taken through the same function. Empty in most steps. Buffers it has replaced itself by then.
         """
 
 
-def growing_keys(model: nn.Module) -> dict[str, Parameter]:
-    """All parameters of a model that may change their shape, by their name in its state."""
+def growing_keys(model: nn.Module) -> dict[str, Tensor]:
+    """All parameters and buffers of a model that may change their shape, by their name in its state."""
     named = {}
     for name, module in model.named_modules():
         if isinstance(module, Growing):
             prefix = f"{name}." if name else ""
-            named |= {prefix + key: module.get_parameter(key) for key in module.growing}
+            named |= {prefix + key: attrgetter(key)(module) for key in module.growing}
     return named
 
 
 def take_shapes(model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Gives growing parameters the shapes that they have in a state that is about to be loaded."""
-    for key, parameter in growing_keys(model).items():
-        if key in state and state[key].shape != parameter.shape:
-            parameter.data = parameter.data.new_empty(state[key].shape)
+    """Gives growing parameters and buffers the shapes that they have in a state that is about to be loaded."""
+    for key, tensor in growing_keys(model).items():
+        if key in state and state[key].shape != tensor.shape:
+            tensor.data = tensor.data.new_empty(state[key].shape)
 
 
 def grow(

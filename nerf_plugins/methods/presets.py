@@ -6,7 +6,7 @@ from typing import Any
 
 from nerfstudio.engine.optimizers import AdamOptimizerConfig
 
-from nerf_plugins.engine.optimizers import FusedAdamOptimizerConfig
+from nerf_plugins.engine.optimizers import FusedAdamOptimizerConfig, MaskedAdamOptimizerConfig
 from nerf_plugins.engine.presets import by_device
 from nerf_plugins.engine.schedulers import WarmupExponentialSchedulerConfig
 from nerf_plugins.fields.encodings import HashEncodingConfig, WindowedEncodingConfig
@@ -107,4 +107,24 @@ def hash_group(warmup_steps: int = 50, lr_final: float = 1e-3) -> Group:
     return {
         "optimizer": FusedAdamOptimizerConfig(lr=1e-2, eps=1e-15),
         "scheduler": WarmupExponentialSchedulerConfig(warmup_steps=warmup_steps, lr_final=lr_final),
+    }
+
+
+def march_for_voxels(grid: OccupancyGridConfig) -> OccupancySamplerConfig:
+    """For a field that is looked up and hardly computed: a batch is large, so that what each step costs besides is small beside it."""
+    return OccupancySamplerConfig(
+        grid=grid,
+        budget=RayBudgetConfig(
+            samples_per_batch=by_device(1 << 15, 1 << 18), max_rays_per_batch=by_device(1 << 13, 1 << 14)
+        ),
+        steps_per_diagonal=by_device(300, 1024),
+        min_transmittance=by_device(1e-3, 0.0),
+    )
+
+
+def voxel_group(lr: float, lr_final: float) -> Group:
+    """Adam on the vertices that a step has seen."""
+    return {
+        "optimizer": MaskedAdamOptimizerConfig(lr=lr, eps=1e-15),
+        "scheduler": WarmupExponentialSchedulerConfig(warmup_steps=1, lr_final=lr_final),
     }

@@ -5,12 +5,15 @@ from nerf_plugins.ops.distortion import distortion_loss
 from nerf_plugins.ops.hash_encoding import HashLevels, hash_encode, hash_encode_backward, hash_levels
 from nerf_plugins.ops.interlevel import interlevel_loss
 from nerf_plugins.ops.march import empty_blocks, march_grid
+from nerf_plugins.ops.masked_adam import masked_adam_
 from nerf_plugins.ops.packed import PackedSamples, pack_sections, select_samples
 from nerf_plugins.ops.planes import PlaneGroup, PlaneLayout, plane_layout, plane_products, split_planes
 from nerf_plugins.ops.rays import PixelRays, pinhole_rays
 from nerf_plugins.ops.sample_pdf import sample_pdf
 from nerf_plugins.ops.sdf_opacity import sdf_optical_depths
 from nerf_plugins.ops.strain import log_strain
+from nerf_plugins.ops.voxel_tv import voxel_tv
+from nerf_plugins.ops.voxels import voxel_look_up
 
 __all__ = [
     "Composited",
@@ -29,6 +32,7 @@ __all__ = [
     "interlevel_loss",
     "log_strain",
     "march_grid",
+    "masked_adam_",
     "pack_sections",
     "pinhole_rays",
     "plane_layout",
@@ -37,4 +41,6 @@ __all__ = [
     "sdf_optical_depths",
     "select_samples",
     "split_planes",
+    "voxel_look_up",
+    "voxel_tv",
 ]

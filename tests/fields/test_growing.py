@@ -63,3 +63,27 @@ def test_a_state_of_another_size_is_loaded():
     take_shapes(fresh, state)
     fresh.load_state_dict(state)
     assert torch.equal(fresh["line"].values, model["line"].values)
+
+
+class Masked(Line):
+    """Its buffer is as long as its parameter."""
+
+    growing = ("values", "mask")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mask", torch.zeros(2))
+
+    def grow(self, progress: float):
+        resize = super().grow(progress)
+        if resize:
+            self.mask = torch.ones(4)
+        return resize
+
+
+def test_a_buffer_that_grows_with_it_is_loaded_too():
+    model, fresh = (nn.ModuleDict({"line": Masked()}) for _ in range(2))
+    assert grow(model, 1.0, []) == ["values: (2,) -> (4,)"]
+    take_shapes(fresh, model.state_dict())
+    fresh.load_state_dict(model.state_dict())
+    assert torch.equal(fresh["line"].mask, torch.ones(4))

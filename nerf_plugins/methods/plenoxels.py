@@ -1,0 +1,26 @@
+"""plenoxels-custom: densities and spherical harmonics on a grid, without a network.
+
+Source: Fridovich-Keil & Yu et al., Plenoxels: Radiance Fields without Neural Networks, 2022.
+"""
+
+from nerf_plugins.fields.plenoxels import PlenoxelsConfig
+from nerf_plugins.fields.voxels import VoxelGridConfig
+from nerf_plugins.methods.base import make_method
+from nerf_plugins.methods.presets import march_for_voxels, static_grid, voxel_group
+from nerf_plugins.models.nerf import NerfModelConfig
+
+method = make_method(
+    "plenoxels-custom",
+    "No network: densities and spherical harmonics on a grid that becomes finer, looked up in Warp; on CUDA and CPU, no compiler.",
+    NerfModelConfig(
+        occupancy=march_for_voxels(static_grid()),
+        field=PlenoxelsConfig(
+            voxels=VoxelGridConfig(density_tv=1e-3, color_tv=1e-3),
+        ),
+    ),
+    groups={
+        "density_grid": voxel_group(lr=0.2, lr_final=0.02),
+        "color_grid": voxel_group(lr=0.2, lr_final=0.02),
+    },
+    steps=2_500,
+)
