@@ -12,8 +12,16 @@ from torch import Tensor, nn
 
 from nerf_plugins.errors import InputError
 from nerf_plugins.fields.base import NO_DATASET, Dataset, Parts, RadianceField, RadianceFieldConfig, split_parts
-from nerf_plugins.fields.encodings import FrequencyEncoding, FrequencyEncodingConfig
-from nerf_plugins.fields.layers import LinearLayers, SkipLayers, first_rows, linear, pad_columns, pad_rows
+from nerf_plugins.fields.encodings import Encoding, FrequencyEncoding, FrequencyEncodingConfig
+from nerf_plugins.fields.layers import (
+    LinearLayers,
+    SkipLayers,
+    encode_points,
+    first_rows,
+    linear,
+    pad_columns,
+    pad_rows,
+)
 from nerf_plugins.fields.precision import Precision, resolve_precision
 from nerf_plugins.rays import Points
 
@@ -62,7 +70,7 @@ class NeRFMLP(RadianceField):
     def __init__(self, config: NeRFMLPConfig, dataset: Dataset = NO_DATASET) -> None:
         super().__init__()
         self.config = config
-        self.positions = FrequencyEncoding(FrequencyEncodingConfig(n_frequencies=config.position_frequencies))
+        self.positions = self.make_position_encoding()
         self.directions = FrequencyEncoding(FrequencyEncodingConfig(n_frequencies=config.direction_frequencies))
         self.trunk = SkipLayers(self.positions.width, config.W, config.D, config.skips, config.implementation)
         self.density_head = nn.Linear(config.W, 1)
@@ -72,6 +80,10 @@ class NeRFMLP(RadianceField):
         if config.initialisation == "glorot":
             self.apply(_initialise_glorot)
 
+    def make_position_encoding(self) -> Encoding:
+        """What the layers see of a position."""
+        return FrequencyEncoding(FrequencyEncodingConfig(n_frequencies=self.config.position_frequencies))
+
     def parts(self) -> Parts:
         """The density does not depend on the feature that the colour sees."""
         return split_parts(self, color=[self.feature_head, self.view_layer, self.color_head])
@@ -79,27 +91,30 @@ class NeRFMLP(RadianceField):
     def density(self, points: Points) -> Float[Tensor, "n"]:
         """Densities; see :class:`RadianceField`."""
         n = len(points.positions)
-        raw = linear(self._trunk_output(points.positions), self.density_head)
+        raw = linear(self._trunk_output(points), self.density_head)
         return first_rows(self._activate_density(*raw), n)
 
     def forward(self, points: Points) -> tuple[Float[Tensor, "n"], Float[Tensor, "n 3"]]:
         """Densities and colours; see :class:`RadianceField`."""
         assert points.directions is not None
         n = len(points.positions)
-        hidden = self._trunk_output(points.positions)
+        hidden = self._trunk_output(points)
         feature, raw_density = linear(hidden, self.feature_head, self.density_head)
         encoded = pad_columns(pad_rows(points.encoded(self.directions, points.directions)).to(hidden.dtype))
         hidden = self.view_layer(torch.cat([feature, encoded], dim=-1))
         (raw_color,) = linear(hidden, self.color_head)
-        return first_rows(self._activate_density(raw_density), n), first_rows(torch.sigmoid(raw_color.float()), n)
+        return first_rows(self._activate_density(raw_density), n), first_rows(self._activate_color(raw_color), n)
 
-    def _trunk_output(self, positions: Tensor) -> Tensor:
-        dtype = resolve_precision(self.config.precision, positions.device)
-        return self.trunk(pad_columns(self.positions(pad_rows(positions), dtype)))
+    def _trunk_output(self, points: Points) -> Tensor:
+        dtype = resolve_precision(self.config.precision, points.positions.device)
+        return self.trunk(pad_columns(encode_points(self.positions, points, dtype)))
 
     def _activate_density(self, raw: Tensor) -> Tensor:
         raw = raw.float().squeeze(-1)
         return F.softplus(raw) if self.config.density_activation == "softplus" else F.relu(raw)
+
+    def _activate_color(self, raw: Tensor) -> Tensor:
+        return torch.sigmoid(raw.float())
 
 
 def _initialise_glorot(module: nn.Module) -> None:

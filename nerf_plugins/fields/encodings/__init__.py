@@ -3,12 +3,14 @@
 from nerf_plugins.fields.encodings.base import Encoding, EncodingConfig
 from nerf_plugins.fields.encodings.frequency import FrequencyEncoding, FrequencyEncodingConfig
 from nerf_plugins.fields.encodings.hash import HashEncoding, HashEncodingConfig
+from nerf_plugins.fields.encodings.integrated import IntegratedEncoding, IntegratedEncodingConfig
 from nerf_plugins.fields.encodings.spherical_harmonics import SphericalHarmonics, SphericalHarmonicsConfig
 from nerf_plugins.fields.encodings.windowed import WindowedEncoding, WindowedEncodingConfig
 
 ENCODINGS: dict[str, type[EncodingConfig]] = {
     "frequency": FrequencyEncodingConfig,
     "hash": HashEncodingConfig,
+    "integrated": IntegratedEncodingConfig,
     "spherical-harmonics": SphericalHarmonicsConfig,
     "windowed": WindowedEncodingConfig,
 }
@@ -22,6 +24,8 @@ __all__ = [
     "FrequencyEncodingConfig",
     "HashEncoding",
     "HashEncodingConfig",
+    "IntegratedEncoding",
+    "IntegratedEncodingConfig",
     "SphericalHarmonics",
     "SphericalHarmonicsConfig",
     "WindowedEncoding",
