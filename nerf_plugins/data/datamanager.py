@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -41,6 +41,8 @@ class NerfDataManagerConfig(VanillaDataManagerConfig):
     """How pixels are drawn."""
     keep_alpha: bool = True
     """Train on RGBA images as they are: the model blends image and render over the same background. Off: the dataparser blends."""
+    pixel_weights: Literal["even", "area"] = "even"
+    """How much a pixel counts in the loss of the colour. area: as the area that it sees, so that photos of all sizes count alike."""
     subset: SubsetConfig = SubsetConfig()  # noqa: RUF009 - frozen
     """Which of the dataset's images are used."""
 
@@ -60,6 +62,8 @@ class NerfDataManager(VanillaDataManager[CheckedDataset]):
     """
 
     config: NerfDataManagerConfig
+    train_pixel_areas: Tensor
+    """(n_images,): :func:`pixel_areas`."""
 
     def __init__(self, config: NerfDataManagerConfig, *args: Any, **kwargs: Any) -> None:
         keep_brackets()
@@ -139,6 +143,8 @@ class NerfDataManager(VanillaDataManager[CheckedDataset]):
             self.exclude_batch_keys_from_device = [*self.exclude_batch_keys_from_device, "image_idx"]
         super().setup_train()
         self.train_ray_generator = make_ray_generator(self.train_dataset.cameras.to(self.device))
+        areas = pixel_areas(self.train_dataset.cameras).to(self.device)
+        self.register_buffer("train_pixel_areas", areas, persistent=False)
         for remark in self.train_dataset.remarks():
             remark.print()
 
@@ -155,4 +161,14 @@ class NerfDataManager(VanillaDataManager[CheckedDataset]):
         if isinstance(self.train_pixel_sampler, CentreCropPixelSampler):
             self.train_pixel_sampler.step = step if self.training else None  # exporters draw from the whole image
         ray_bundle, batch = super().next_train(step)
-        return ray_bundle, batch | {"image": upload(batch["image"], torch.device(self.device))}
+        batch = batch | {"image": upload(batch["image"], torch.device(self.device))}
+        if self.config.pixel_weights == "area":
+            assert ray_bundle.camera_indices is not None
+            batch["weights"] = self.train_pixel_areas.index_select(0, ray_bundle.camera_indices[:, 0])
+        return ray_bundle, batch
+
+
+def pixel_areas(cameras: Cameras) -> Float[Tensor, "n_cameras"]:
+    r""":math:`1 / (f_x f_y)`: the area of a camera's pixel at the distance 1, as a share of their mean."""
+    areas = 1.0 / (cameras.fx * cameras.fy).reshape(-1).float()
+    return areas / areas.mean()

@@ -40,15 +40,23 @@ class Evaluation:
     images: dict[str, dict[str, float]] = field(default_factory=dict)
     """For each held-out image the model's metrics (psnr, ssim, lpips where it can be had, ...), rays_per_s and fps."""
 
+    sizes: dict[str, str] = field(default_factory=dict)
+    """Of each held-out image, WIDTHxHEIGHT."""
+
     @property
     def checkpoint(self) -> Path:
         """The file."""
         return self.run.folder.checkpoint(self.steps)
 
-    def mean(self) -> dict[str, float]:
-        """The metrics' means over the images."""
-        names = dict.fromkeys(name for metrics in self.images.values() for name in metrics)
-        return {name: float(np.mean([m[name] for m in self.images.values() if name in m])) for name in names}
+    def mean(self, size: str | None = None) -> dict[str, float]:
+        """The metrics' means over the images.
+
+        Args:
+            size: only over those of this size.
+        """
+        chosen = [m for image, m in self.images.items() if size is None or self.sizes.get(image) == size]
+        names = dict.fromkeys(name for metrics in chosen for name in metrics)
+        return {name: float(np.mean([m[name] for m in chosen if name in m])) for name in names}
 
 
 def evaluate_run(run: FoundRun, steps: Sequence[int], n_pictures: int, pictures: Path) -> Iterator[Evaluation]:
@@ -100,6 +108,7 @@ def evaluate_checkpoint(run: FoundRun, steps: int, pipeline: Any, n_pictures: in
         seconds = time.perf_counter() - start
         metrics, images = pipeline.model.get_image_metrics_and_images(outputs, batch)
         n_rays = float(camera.height * camera.width)
+        evaluation.sizes[name] = f"{int(camera.width)}x{int(camera.height)}"
         evaluation.images[name] = {**metrics, "rays_per_s": n_rays / seconds, "fps": 1.0 / seconds}
         if i in chosen:
             write_comparison(pictures / f"{_as_file_name(Path(name).with_suffix('').as_posix())}.png", outputs, images)

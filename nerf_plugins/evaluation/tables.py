@@ -69,7 +69,8 @@ def csv_rows(evaluations: Sequence[Evaluation], names: Sequence[str]) -> list[di
         head |= {"n_images": evaluation.n_images, "steps": evaluation.steps}
         tail = {**evaluation.facts, "checkpoint": evaluation.checkpoint}
         for image, metrics in [*evaluation.images.items(), ("mean", evaluation.mean())]:
-            rows.append({**head, "image": image, **metrics, **tail})
+            size = {"size": evaluation.sizes[image]} if image in evaluation.sizes else {}
+            rows.append({**head, "image": image, **size, **metrics, **tail})
     return rows
 
 
@@ -93,7 +94,25 @@ def markdown(settings: Sequence[Setting], evaluations: Sequence[Evaluation], nam
         for image, metrics in e.images.items():
             images.append([*head, image, *[format(metrics[q], COLUMNS[q]) if q in metrics else "-" for q in quality]])
     title = "Means over the held-out images, ± the standard deviation over seeds."
-    return "\n\n".join([title, markdown_table(means), "Each image.", markdown_table(images)]) + "\n"
+    parts = [title, markdown_table(means), *_by_size(evaluations, names, quality)]
+    return "\n\n".join([*parts, "Each image.", markdown_table(images)]) + "\n"
+
+
+def _by_size(evaluations: Sequence[Evaluation], names: Sequence[str], quality: Sequence[str]) -> list[str]:
+    """Title and table of the means over the images of each size, the largest first; nothing where all have one size."""
+    rows = [["setting", "n_images", "steps", "seed", "size", *quality]]
+    for e, name in zip(evaluations, names):
+        head = [name, str(e.n_images), str(e.steps), str(e.run.config.machine.seed)]
+        for size in sorted(set(e.sizes.values()), key=_n_pixels, reverse=True):
+            mean = e.mean(size)
+            rows.append([*head, size, *[format(mean[q], COLUMNS[q]) if q in mean else "-" for q in quality]])
+    has_sizes = any(len(set(e.sizes.values())) > 1 for e in evaluations)
+    return ["Means over the held-out images of a size.", markdown_table(rows)] if has_sizes else []
+
+
+def _n_pixels(size: str) -> int:
+    width, height = map(int, size.split("x"))
+    return width * height
 
 
 def _spread(value: tuple[float, float] | None, form: str, n_seeds: int) -> str:

@@ -118,9 +118,12 @@ def first_rows(x: Float[Tensor, "padded_n *rest"], n: int) -> Float[Tensor, "n *
 
 
 def encode_points(encoding: Encoding, points: Points, dtype: torch.dtype) -> Float[Tensor, "padded_n width"]:
-    """Features of points, with rows padded as :func:`pad_rows` does. Where the points have scales, each feature is damped to
-    its mean over the Gaussian around the point (see :meth:`Encoding.damping`).
+    """Features of points, with rows padded as :func:`pad_rows` does. Where the points have covariances or scales, each feature is its
+    mean over the Gaussian around the point (see :meth:`Encoding.integrated` and :meth:`Encoding.damping`).
     """
+    if points.covariances is not None:
+        covariances = pad_rows(points.covariances.flatten(1)).unflatten(1, (3, 3))
+        return encoding.integrated(pad_rows(points.positions), covariances, dtype)
     features = encoding(pad_rows(points.positions), dtype)
     if points.scales is not None:
         features = features * encoding.damping(pad_rows(points.scales[:, None])[:, 0]).to(dtype)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from nerf_plugins.errors import InputError
 from nerf_plugins.fields.base import NO_DATASET, Dataset, Parts, RadianceField, RadianceFieldConfig, split_parts
 from nerf_plugins.fields.encodings import (
+    Encoding,
     EncodingConfig,
     HashEncodingConfig,
     SphericalHarmonics,
@@ -62,10 +63,10 @@ class NeRFHash(RadianceField):
     def __init__(self, config: NeRFHashConfig, dataset: Dataset = NO_DATASET) -> None:
         super().__init__()
         self.config = config
+        self.encoding: Encoding = config.encoding.setup()
         if config.cones:
-            cones: Needs = frozenset({"scales"})
+            cones: Needs = frozenset([self.encoding.cones])
             self.needs = self.needs | cones
-        self.encoding = config.encoding.setup()
         self.directions: SphericalHarmonics = config.directions.setup()
         self.density_layer = LinearLayers(self.encoding.width, config.width, 1)
         self.density_head = nn.Linear(config.width, 1)

@@ -12,8 +12,16 @@ from torch import Tensor, nn
 
 from nerf_plugins.errors import InputError
 from nerf_plugins.fields.base import NO_DATASET, Dataset, Parts, RadianceField, RadianceFieldConfig, split_parts
-from nerf_plugins.fields.encodings import FrequencyEncoding, FrequencyEncodingConfig
-from nerf_plugins.fields.layers import LinearLayers, SkipLayers, first_rows, linear, pad_columns, pad_rows
+from nerf_plugins.fields.encodings import Encoding, FrequencyEncoding, FrequencyEncodingConfig
+from nerf_plugins.fields.layers import (
+    LinearLayers,
+    SkipLayers,
+    encode_points,
+    first_rows,
+    linear,
+    pad_columns,
+    pad_rows,
+)
 from nerf_plugins.fields.precision import Precision, resolve_precision
 from nerf_plugins.rays import Points
 
@@ -67,7 +75,7 @@ class NeRFMLP(RadianceField):
     def __init__(self, config: NeRFMLPConfig, dataset: Dataset = NO_DATASET, further_width: int = 0) -> None:
         super().__init__()
         self.config = config
-        self.positions = FrequencyEncoding(FrequencyEncodingConfig(n_frequencies=config.position_frequencies))
+        self.positions = self.make_position_encoding()
         self.directions = FrequencyEncoding(FrequencyEncodingConfig(n_frequencies=config.direction_frequencies))
         width_in = self.positions.width + further_width
         self.trunk = SkipLayers(width_in, config.W, config.D, config.skips, config.implementation)
@@ -77,6 +85,10 @@ class NeRFMLP(RadianceField):
         self.color_head = nn.Linear(config.W // 2, 3)
         if config.initialisation == "glorot":
             self.apply(_initialise_glorot)
+
+    def make_position_encoding(self) -> Encoding:
+        """What the layers see of a position."""
+        return FrequencyEncoding(FrequencyEncodingConfig(n_frequencies=self.config.position_frequencies))
 
     def parts(self) -> Parts:
         """The density does not depend on the feature that the colour sees."""
@@ -97,7 +109,7 @@ class NeRFMLP(RadianceField):
         encoded = pad_columns(pad_rows(points.encoded(self.directions, points.directions)).to(hidden.dtype))
         hidden = self.view_layer(torch.cat([feature, encoded], dim=-1))
         (raw_color,) = linear(hidden, self.color_head)
-        return first_rows(self._activate_density(raw_density), n), first_rows(torch.sigmoid(raw_color.float()), n)
+        return first_rows(self._activate_density(raw_density), n), first_rows(self._activate_color(raw_color), n)
 
     def _trunk_output(self, points: Points) -> Tensor:
         dtype = resolve_precision(self.config.precision, points.positions.device)
@@ -105,11 +117,14 @@ class NeRFMLP(RadianceField):
 
     def _encoded(self, points: Points, dtype: torch.dtype) -> Tensor:
         """What the trunk sees."""
-        return self.positions(pad_rows(points.positions), dtype)
+        return encode_points(self.positions, points, dtype)
 
     def _activate_density(self, raw: Tensor) -> Tensor:
         raw = raw.float().squeeze(-1)
         return F.softplus(raw) if self.config.density_activation == "softplus" else F.relu(raw)
+
+    def _activate_color(self, raw: Tensor) -> Tensor:
+        return torch.sigmoid(raw.float())
 
 
 def _initialise_glorot(module: nn.Module) -> None:

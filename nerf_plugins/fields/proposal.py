@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from nerf_plugins.errors import InputError
 from nerf_plugins.fields.base import Field
-from nerf_plugins.fields.encodings import EncodingConfig, HashEncodingConfig
+from nerf_plugins.fields.encodings import Encoding, EncodingConfig, HashEncodingConfig
 from nerf_plugins.fields.layers import LinearLayers, encode_points, linear, pad_columns
 from nerf_plugins.fields.precision import Precision, resolve_precision
-from nerf_plugins.rays import NOTHING, Points
+from nerf_plugins.rays import NOTHING, Needs, Points
 
 
 @dataclass
@@ -28,7 +28,9 @@ class ProposalFieldConfig(InstantiateConfig):
     )
     """The encoding of the position."""
     width: int = 16
-    """Width of the hidden layer."""
+    """Width of the hidden layers."""
+    n_layers: int = 1
+    """Hidden layers."""
     cones: bool = True
     """Take the size of a pixel's cone into account: features of what is smaller than a sample's piece of it are damped."""
     density_bias: float = -1.0
@@ -37,19 +39,20 @@ class ProposalFieldConfig(InstantiateConfig):
     """Arithmetic of the layers. auto: bf16 where the device multiplies it faster, else fp32."""
 
     def __post_init__(self) -> None:
-        if self.width < 1:
-            raise InputError(f"proposal field: width must be >= 1, got {self.width}")
+        for name in ("width", "n_layers"):
+            if getattr(self, name) < 1:
+                raise InputError(f"proposal field: {name} must be >= 1, got {getattr(self, name)}")
 
 
 class ProposalField(Field):
-    """Density from the encoded position by one hidden layer; exp of the network's output, whose gradient is clipped."""
+    """Density from the encoded position by hidden layers; exp of the network's output, whose gradient is clipped."""
 
     def __init__(self, config: ProposalFieldConfig) -> None:
         super().__init__()
         self.config = config
-        self.needs = frozenset({"scales"}) if config.cones else NOTHING
-        self.encoding = config.encoding.setup()
-        self.layer = LinearLayers(self.encoding.width, config.width, 1)
+        self.encoding: Encoding = config.encoding.setup()
+        self.needs: Needs = frozenset([self.encoding.cones]) if config.cones else NOTHING
+        self.layer = LinearLayers(self.encoding.width, config.width, config.n_layers)
         self.head = nn.Linear(config.width, 1)
 
     def density(self, points: Points) -> Float[Tensor, "n"]:

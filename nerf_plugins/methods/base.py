@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from nerfstudio.configs.base_config import MachineConfig, ViewerConfig
 from nerfstudio.engine.optimizers import AdamOptimizerConfig, OptimizerConfig
@@ -32,6 +32,7 @@ def make_method(
     steps: int,
     n_rays: int = 512,
     crop_steps: int = 0,
+    pixel_weights: Literal["even", "area"] = "even",
 ) -> MethodSpecification:
     """A method for nerfstudio, whose schedules are as long as its training.
 
@@ -43,6 +44,7 @@ def make_method(
         steps: of the training, unless the user says otherwise.
         n_rays: rays of a batch, the first one where a sampler lets their number follow a budget.
         crop_steps: steps in which only the centre of the images is seen.
+        pixel_weights: how much a pixel counts in the loss.
     """
     poses: Group = {
         "optimizer": AdamOptimizerConfig(lr=1e-3, eps=1e-15),
@@ -53,6 +55,7 @@ def make_method(
             train_num_rays_per_batch=n_rays,
             eval_num_rays_per_batch=1024,
             pixel_sampler=CentreCropPixelSamplerConfig(crop_steps=crop_steps),
+            pixel_weights=pixel_weights,
         ),
         model=model,
     )

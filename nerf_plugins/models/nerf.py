@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from nerfstudio.cameras.rays import RayBundle
 from torch import Tensor
 
@@ -23,6 +24,7 @@ from nerf_plugins.samplers.base import SamplerConfig
 from nerf_plugins.samplers.hierarchical import HierarchicalSamplerConfig
 from nerf_plugins.samplers.occupancy import OccupancySamplerConfig
 from nerf_plugins.samplers.proposal import ProposalSamplerConfig
+from nerf_plugins.samplers.two_pass import TwoPassSamplerConfig
 from nerf_plugins.spaces import SPACES, Space, suitable_space
 
 
@@ -35,13 +37,16 @@ class NerfModelConfig(VolumetricModelConfig):
     space: Literal["auto", "box", "contracted", "ndc"] = "auto"
     """Where rays are marched. box: the scene box. contracted: the world around it too. ndc: device coordinates, for forward-facing scenes.
     auto: ndc if the dataparser asks for it, contracted if most cameras stand in the scene box, else box."""
-    sampler: Literal["auto", "occupancy", "hierarchical", "proposal"] = "occupancy"
+    sampler: Literal["auto", "occupancy", "hierarchical", "two_pass", "proposal"] = "occupancy"
     """occupancy: march through a grid of what is occupied. proposal: a few samples where a small network of its own proposes.
-    hierarchical: the paper's coarse and fine networks. auto: proposal where the space has no bounds, else occupancy."""
+    hierarchical: NeRF's coarse and fine networks. two_pass: mip-NeRF's coarse and fine pass of one network.
+    auto: proposal where the space has no bounds, else occupancy."""
     occupancy: OccupancySamplerConfig = field(default_factory=OccupancySamplerConfig)
     """The occupancy sampler."""
     hierarchical: HierarchicalSamplerConfig = field(default_factory=HierarchicalSamplerConfig)
     """The hierarchical sampler."""
+    two_pass: TwoPassSamplerConfig = field(default_factory=TwoPassSamplerConfig)
+    """The sampler with two passes."""
     proposal: ProposalSamplerConfig = field(default_factory=ProposalSamplerConfig)
     """The proposal sampler."""
     field: RadianceFieldConfig = field(default_factory=NeRFMLPConfig)
@@ -141,17 +146,19 @@ class NerfModel(VolumetricModel):
     def get_loss_dict(
         self, outputs: dict[str, Any], batch: dict[str, Any], metrics_dict: dict[str, Tensor] | None = None
     ) -> dict[str, Tensor]:
-        """Mean squared errors of the colour, also of earlier passes, and the losses of sampler and field.
+        """Mean squared errors of the colour, also of earlier passes, and the losses of sampler and field. Where the batch has ``weights``
+        (n,), these are weighted means.
 
         Image and render are blended over the same background.
         """
         background = outputs.get("background", self.picture_background)
         target = self._target(batch["image"], background)
-        losses = {
-            key.replace("rgb", "rgb_loss"): F.mse_loss(outputs[key], target)
-            for key in outputs
-            if key == "rgb" or key.startswith("rgb_")
-        }
+        weights = batch.get("weights")
+        losses = {"rgb_loss": color_loss(outputs["rgb"], target, weights)}
+        for key in outputs:
+            if key.startswith("rgb_"):
+                of_pass = color_loss(outputs[key], target, weights)
+                losses[key.replace("rgb", "rgb_loss")] = self.sampler.pass_factor * of_pass
         losses |= outputs.get("losses", {})
         self.camera_optimizer.get_loss_dict(losses)
         return losses
@@ -166,3 +173,15 @@ class NerfModel(VolumetricModel):
             if key.startswith("rgb_"):
                 metrics[key.replace("rgb", "psnr")] = float(psnr(image, outputs[key]))
         return metrics, images
+
+
+def color_loss(
+    rgb: Float[Tensor, "n 3"], target: Float[Tensor, "n 3"], weights: Float[Tensor, "n"] | None = None
+) -> Float[Tensor, ""]:
+    r"""The mean squared error of colours, or :math:`\sum w_i e_i / \sum w_i` with the pixels' weights.
+
+    Source, with weights: Barron et al., Mip-NeRF, 2021, section 4.1 (the area of each pixel).
+    """
+    if weights is None:
+        return F.mse_loss(rgb, target)
+    return torch.dot(weights, (rgb - target).square().mean(-1)) / weights.sum()

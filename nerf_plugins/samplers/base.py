@@ -66,6 +66,9 @@ class Sampler(nn.Module, ABC, Generic[Scene]):
         make_field: makes another field like the model's, for a sampler that has one of its own.
     """
 
+    pass_factor: float = 1.0
+    """Factor of the errors of earlier passes in the loss."""
+
     def __init__(self, config: SamplerConfig, space: Space, make_field: MakeField) -> None:
         super().__init__()
         self.space = space

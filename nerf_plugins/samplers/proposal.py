@@ -12,11 +12,11 @@ from nerf_plugins.calls import call_size
 from nerf_plugins.errors import InputError
 from nerf_plugins.fields.base import RadianceField
 from nerf_plugins.fields.proposal import ProposalField, ProposalFieldConfig
-from nerf_plugins.ops import Composited, PackedSamples, distortion_loss, interlevel_loss, sample_pdf
+from nerf_plugins.ops import Composited, PackedSamples, distortion_loss, interlevel_loss
 from nerf_plugins.rays import Rays, in_pieces
 from nerf_plugins.rendering import density_weights
 from nerf_plugins.samplers.base import Histogram, MakeField, Sampler, SamplerConfig, Sampling
-from nerf_plugins.samplers.spacing import even_edges, pack_edges, quantiles, spread_in
+from nerf_plugins.samplers.spacing import draw_edges, even_edges, pack_edges, spread_in
 from nerf_plugins.spaces import Space
 
 # Schlick's bias of the annealing: it is mostly over in the first tenth. Mip-NeRF 360's.
@@ -118,22 +118,13 @@ class ProposalSampler(Sampler[RadianceField]):
             sigmas = in_pieces(self.field.density, points, size)
             return Histogram(in_s, density_weights(in_t, sigmas))
 
-    @torch.no_grad()
     def draw(self, proposal: Histogram, n: int, stratified: bool) -> Float[Tensor, "n_rays n_edges"]:
-        """The ascending edges, in s, of n intervals of each ray, where the proposal has weight.
+        """The ascending edges, in s, of n intervals of each ray, where the proposal has weight, to the annealed power.
 
-        The weights are blurred, :math:`(\\max(w_{k-1}, w_k) + \\max(w_k, w_{k+1})) / 2` plus ``padding``, so that what lies just beside an
-        edge is found too, and raised to the annealed power. Source: Barron et al., Mip-NeRF, 2021, equation 18; Mip-NeRF 360, 2022,
-        equation 19.
+        Source: Barron et al., Mip-NeRF 360, 2022, equation 19.
         """
-        samples = proposal.samples
-        n_rays = len(samples.packed_info)
-        weights = proposal.weights.view(n_rays, -1)
-        larger = torch.maximum(weights[:, 1:], weights[:, :-1])
-        blurred = 0.5 * (torch.cat([weights[:, :1], larger], -1) + torch.cat([larger, weights[:, -1:]], -1))
-        power = (blurred + self.config.padding) ** self.annealing
-        u = quantiles(n_rays, n + 1, weights.device, stratified)
-        return sample_pdf(samples.t_starts, samples.t_ends, power.reshape(-1), samples.packed_info, u)
+        samples, weights = proposal
+        return draw_edges(samples, weights, n, stratified, self.config.padding, self.annealing)
 
     def losses(self, sampling: Sampling, rendered: Composited) -> dict[str, Tensor]:
         """The interlevel loss of each round, in the steps in which they learn, and the distortion loss; means over the rays."""

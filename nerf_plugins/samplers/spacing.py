@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nerf_plugins.ops import PackedSamples
+from nerf_plugins.ops import PackedSamples, sample_pdf
 from nerf_plugins.spaces import Space
 
 # The largest float32 below 1: a quantile of 1 would lie behind the last sample.
@@ -74,3 +74,41 @@ def pack_edges(edges: Float[Tensor, "n_rays n_edges"]) -> PackedSamples:
         n_dropped_rays=starts.new_zeros(()),
         n_wanted=starts.new_full((), n_rays * n, dtype=torch.int64),
     )
+
+
+def blurred(weights: Float[Tensor, "n_rays n"]) -> Float[Tensor, "n_rays n"]:
+    r""":math:`(\max(w_{k-1}, w_k) + \max(w_k, w_{k+1})) / 2` of each ray's weights, so that what lies just beside an edge is found too.
+
+    Example:
+        >>> blurred(torch.tensor([[0.0, 1.0, 0.0, 0.0]])).tolist()
+        [[0.5, 1.0, 0.5, 0.0]]
+
+    Source: Barron et al., Mip-NeRF, 2021, equation 18.
+    """
+    larger = torch.maximum(weights[:, 1:], weights[:, :-1])
+    return 0.5 * (torch.cat([weights[:, :1], larger], -1) + torch.cat([larger, weights[:, -1:]], -1))
+
+
+@torch.no_grad()
+def draw_edges(
+    samples: PackedSamples,
+    weights: Float[Tensor, "n_samples"],
+    n: int,
+    stratified: bool,
+    padding: float,
+    power: float = 1.0,
+) -> Float[Tensor, "n_rays n_edges"]:
+    """The ascending edges of n intervals of each ray, drawn where its weights are, after these were :func:`blurred`.
+
+    Args:
+        samples: intervals, as many on each ray.
+        weights: of the intervals.
+        n: intervals wanted.
+        stratified: draw at random, as for :func:`quantiles`.
+        padding: added to each blurred weight, > 0, so that nothing is never looked at.
+        power: of the weights with their padding; 0 makes them even.
+    """
+    n_rays = len(samples.packed_info)
+    drawn_from = (blurred(weights.view(n_rays, -1)) + padding) ** power
+    u = quantiles(n_rays, n + 1, weights.device, stratified)
+    return sample_pdf(samples.t_starts, samples.t_ends, drawn_from.reshape(-1), samples.packed_info, u)

@@ -166,7 +166,8 @@ class Space(nn.Module, ABC):
         points = Points(self.field_positions(positions), directions=directions, times=times)
         if not needs & _GAUSSIANS:
             return points
-        scales = torch.as_tensor(scale, device=positions.device, dtype=positions.dtype).expand(len(positions))
+        n = len(positions)
+        scales = scale.expand(n) if isinstance(scale, Tensor) else positions.new_full((n,), scale)
         if "scales" in needs:
             points = points._replace(scales=scales * self.field_scale(positions))
         if "covariances" in needs:

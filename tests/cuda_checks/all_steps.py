@@ -18,6 +18,7 @@ FURTHER = {
     ("nerf-hash-custom", "images on the GPU"): ["pipeline.datamanager.images_on_gpu=true"],
     ("nerf-hash-custom", "contracted"): ["pipeline.model.space=contracted"],
     ("vanilla-nerf-custom", "hierarchical"): ["pipeline.model.sampler=hierarchical"],
+    ("mip-nerf-custom", "two passes"): ["pipeline.model.sampler=two_pass"],
     ("neus-custom", "upsampling"): ["pipeline.model.sampler=upsampling"],
     ("neus-hash-custom", "camera poses"): ["pipeline.model.camera_optimizer.mode=SE3"],
     ("neus-hash-custom", "outside"): ["pipeline.model.outside.n_samples=32"],

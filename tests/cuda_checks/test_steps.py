@@ -39,7 +39,7 @@ def test_no_step_waits_for_the_device(rows):
     assert not waits, "\n".join(waits)
 
 
-PROPOSALS = {"photos-nerf-custom"}
+PROPOSALS = {"photos-nerf-custom", "mip-nerf-360-custom"}
 
 
 def test_every_parameter_learns(rows):

@@ -28,3 +28,15 @@ def test_the_spread_over_seeds_by_hand():
     text = markdown(settings, evaluations, ["m"] * 3)
     assert "| m | 4 | 10 | 2 | 23.00 ± 2.83 | 15.0 ± 7.1 |" in text
     assert "| m | 4 | 10 | 2 | r_1 | 26.00 |" in text
+
+
+def test_images_of_several_sizes_have_a_table_by_size():
+    evaluations = [evaluation([20.0, 22.0, 30.0], 4, 10, 1), evaluation([10.0, 10.0, 10.0], 4, 10, 2)]
+    for one in evaluations:
+        one.sizes = {"r_0": "40x20", "r_1": "40x20", "r_2": "100x50"}
+    text = markdown(group_by_setting(evaluations, ["m"] * 2), evaluations, ["m"] * 2)
+    by_size = text[text.index("of a size") : text.index("Each image")]
+    assert by_size.index("| m | 4 | 10 | 1 | 100x50 | 30.00 |") < by_size.index("| m | 4 | 10 | 1 | 40x20 | 21.00 |")
+    for one in evaluations:
+        one.sizes = dict.fromkeys(one.images, "40x20")
+    assert "of a size" not in markdown(group_by_setting(evaluations, ["m"] * 2), evaluations, ["m"] * 2)

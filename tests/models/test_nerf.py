@@ -33,7 +33,7 @@ def make_model(metadata: dict | None = None, **options) -> NerfModel:
     return config.setup(scene_box=box, num_train_data=3, metadata=metadata or {})
 
 
-@pytest.mark.parametrize("sampler", ["occupancy", "hierarchical", "proposal"])
+@pytest.mark.parametrize("sampler", ["occupancy", "hierarchical", "two_pass", "proposal"])
 @pytest.mark.parametrize("metadata", [{}, {"cameras_inside_box": True}, {"ndc": NDC}], ids=["box", "contracted", "ndc"])
 def test_outputs_in_every_space_with_every_sampler(sampler: str, metadata: dict):
     model = make_model(metadata, sampler=sampler).eval()
@@ -41,7 +41,7 @@ def test_outputs_in_every_space_with_every_sampler(sampler: str, metadata: dict)
         outputs = model(make_bundle())
     assert next(iter(outputs)) == "rgb"
     names = {"rgb": 3, "accumulation": 1, "depth": 1}
-    if sampler == "hierarchical":
+    if sampler in ("hierarchical", "two_pass"):
         names |= {f"{name}_coarse": size for name, size in names.items()}
     assert {name: tuple(value.shape) for name, value in outputs.items()} == {k: (16, v) for k, v in names.items()}
     for value in outputs.values():
@@ -50,7 +50,9 @@ def test_outputs_in_every_space_with_every_sampler(sampler: str, metadata: dict)
     assert ((outputs["accumulation"] >= 0) & (outputs["accumulation"] <= 1 + 1e-5)).all()
 
 
-@pytest.mark.parametrize(("sampler", "n_parameters"), [("occupancy", 12), ("hierarchical", 24), ("proposal", 17)])
+@pytest.mark.parametrize(
+    ("sampler", "n_parameters"), [("occupancy", 12), ("hierarchical", 24), ("two_pass", 12), ("proposal", 17)]
+)
 def test_a_step_trains_every_parameter(sampler: str, n_parameters: int):
     model = make_model(sampler=sampler).train()
     outputs = model(make_bundle())
@@ -152,6 +154,21 @@ def test_rgba_is_blended_over_the_same_random_colour():
     target = image[:, :3] * image[:, 3:] + outputs["background"] * (1 - image[:, 3:])
     outputs["rgb"] = target
     assert float(model.get_loss_dict(outputs, {"image": image})["rgb_loss"]) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_earlier_passes_and_pixels_count_as_their_weights_say():
+    model = make_model(sampler="two_pass").train()
+    outputs = model(make_bundle(2)) | {"losses": {}}
+    outputs["rgb"], outputs["rgb_coarse"] = torch.zeros(2, 3), torch.ones(2, 3)
+    image = torch.tensor([[1.0, 1.0, 1.0], [0.5, 0.5, 0.5]])
+    plain = model.get_loss_dict(outputs, {"image": image})
+    assert {name: float(loss) for name, loss in plain.items()} == pytest.approx(
+        {"rgb_loss": (1 + 0.25) / 2, "rgb_loss_coarse": 0.1 * (0 + 0.25) / 2}
+    )
+    weighted = model.get_loss_dict(outputs, {"image": image, "weights": torch.tensor([1.0, 3.0])})
+    assert {name: float(loss) for name, loss in weighted.items()} == pytest.approx(
+        {"rgb_loss": (1 + 3 * 0.25) / 4, "rgb_loss_coarse": 0.1 * (0 + 3 * 0.25) / 4}
+    )
 
 
 def test_background_in_pictures_is_the_datasets_or_the_viewers():

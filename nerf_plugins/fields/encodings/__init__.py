@@ -3,6 +3,7 @@
 from nerf_plugins.fields.encodings.base import Encoding, EncodingConfig
 from nerf_plugins.fields.encodings.frequency import FrequencyEncoding, FrequencyEncodingConfig
 from nerf_plugins.fields.encodings.hash import HashEncoding, HashEncodingConfig
+from nerf_plugins.fields.encodings.integrated import IntegratedEncoding, IntegratedEncodingConfig
 from nerf_plugins.fields.encodings.k_planes import KPlanesEncoding, KPlanesEncodingConfig
 from nerf_plugins.fields.encodings.spherical_harmonics import SphericalHarmonics, SphericalHarmonicsConfig
 from nerf_plugins.fields.encodings.tensor import TensorEncoding, TensorEncodingConfig
@@ -12,6 +13,7 @@ ENCODINGS: dict[str, type[EncodingConfig]] = {
     "frequency": FrequencyEncodingConfig,
     "hash": HashEncodingConfig,
     "k-planes": KPlanesEncodingConfig,
+    "integrated": IntegratedEncodingConfig,
     "spherical-harmonics": SphericalHarmonicsConfig,
     "tensor": TensorEncodingConfig,
     "windowed": WindowedEncodingConfig,
@@ -26,6 +28,8 @@ __all__ = [
     "FrequencyEncodingConfig",
     "HashEncoding",
     "HashEncodingConfig",
+    "IntegratedEncoding",
+    "IntegratedEncodingConfig",
     "KPlanesEncoding",
     "KPlanesEncodingConfig",
     "SphericalHarmonics",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -11,6 +12,7 @@ from nerfstudio.configs.base_config import InstantiateConfig
 from torch import Tensor, nn
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.rays import Need
 
 
 @dataclass
@@ -20,6 +22,10 @@ class EncodingConfig(InstantiateConfig):
 
 class Encoding(nn.Module, ABC):
     """Features of coordinates: what a field's layers see in their place."""
+
+    cones: ClassVar[Need] = "scales"
+    """What it wants to know of the piece of a pixel's cone around a point: "scales" for :meth:`damping`, or "covariances" for
+    :meth:`integrated`."""
 
     @property
     @abstractmethod
@@ -52,6 +58,21 @@ class Encoding(nn.Module, ABC):
             InputError: the encoding cannot say.
         """
         raise InputError(f"{type(self).__name__} does not know the size of what it encodes: take another encoding")
+
+    def integrated(
+        self, x: Float[Tensor, "n 3"], covariances: Float[Tensor, "n 3 3"], dtype: torch.dtype = torch.float32
+    ) -> Float[Tensor, "n width"]:
+        """The mean of the features over Gaussians around x.
+
+        Args:
+            x: means, in [-1, 1]^3.
+            covariances: in the unit of x, squared.
+            dtype: of the features.
+
+        Raises:
+            InputError: the encoding has none.
+        """
+        raise InputError(f"{type(self).__name__} does not integrate over cones: take another encoding")
 
     def set_progress(self, progress: float) -> None:
         """Tells how far training is, in [0, 1]; encodings that go from coarse to fine follow it."""
