@@ -32,8 +32,8 @@ class AppearanceConfig:
     kind: Literal["auto", "none", "codes", "affine"] = "auto"
     """none: nothing. codes: a learnt code for each photo that the colour network sees, for other light or style.
     affine: a learnt 3x4 matrix for each photo that colours go through, for other exposure and white balance.
-    auto: codes if photos from nearby differ in brightness by 0.35 stops or more (the median), else none; of a checkpoint that is loaded,
-    what it has. The run's config.yml says which."""
+    auto: codes if photos from nearby differ in brightness by 0.35 stops or more (the median), else none.
+    Where a checkpoint is loaded: what it has. The run's config.yml says what it has become."""
     width: int = 16
     """Numbers of a code."""
 

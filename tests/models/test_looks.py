@@ -4,6 +4,8 @@ import pytest
 import torch
 from nerfstudio.cameras.cameras import Cameras
 from nerfstudio.data.scene_box import SceneBox
+from nerfstudio.viewer.utils import parse_object
+from nerfstudio.viewer.viewer_elements import ViewerElement
 
 from nerf_plugins.fields.appearance import AppearanceConfig
 from nerf_plugins.fields.codes import PHOTO_WEIGHTS, ImageCodes
@@ -89,6 +91,8 @@ def test_a_picture_has_the_look_that_its_camera_asks_for(method: str, kind: str)
 def test_the_viewer_chooses_a_photo_or_a_blend_of_two():
     model = make_model("nerf", "codes")
     assert model.looks is not None
+    found = {element.name for _, element in parse_object(model, ViewerElement, "model")}
+    assert {"Look of photo", "Blended with", "Blend"} <= found
     assert model.looks.first.options == ["mean of all", *NAMES]
     model.looks.first.value, model.looks.second.value, model.looks.blend.value = "b.png", "c.png", 0.25
     seen = model.get_outputs_for_camera(make_camera())["rgb"]
