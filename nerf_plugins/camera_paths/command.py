@@ -20,6 +20,7 @@ from nerf_plugins.camera_paths.novelty import Novelty, spacing, view_novelty
 from nerf_plugins.camera_paths.point_of_interest import axes_meet, densest_point, surface_points
 from nerf_plugins.camera_paths.poses import order_by_nearest, poses_around, poses_through
 from nerf_plugins.camera_paths.shapes.base import AroundPointOptions, Layout, PathOptions, ThroughImagesOptions
+from nerf_plugins.camera_paths.styles import styles_along
 from nerf_plugins.camera_paths.training_views import Views, data_folder, read_views
 from nerf_plugins.data.names import find_images
 from nerf_plugins.errors import InputError
@@ -82,7 +83,8 @@ def make_camera_path(options: PathOptions, config: TrainerConfig, training: View
     native_width, native_height = training.size
     height = options.height or native_height
     width, height = even_size(options.width or height * native_width / native_height, height)
-    return CameraPath(poses, fovs, width, height, options.fps, closed)
+    styles = styles_along(options.style, len(poses), training.names)
+    return CameraPath(poses, fovs, width, height, options.fps, closed, styles)
 
 
 def _through_images(

@@ -6,12 +6,14 @@
   through them, and does not read ``is_cycle``: tick its "Loop" for a closed path.
 * in a view of ``camera_path``, ``novelty``: ``distance`` to the nearest training camera, in the model's unit; ``angle`` in degrees to the
   training camera that looks most nearly the same way; and ``nearest``: image, distance and angle of the nearest training cameras.
+* in a view of ``camera_path``, ``style``, where ``--style`` was given: shares of the looks of training photos, by name (``mean`` is that of
+  all). ``ns-render`` shows them with a run of this package; the viewer does not.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +36,7 @@ class CameraPath(NamedTuple):
         width, height: of the pictures in pixels, even.
         fps: views a second.
         closed: the first view follows the last.
+        styles: of each view, shares of the looks of training photos, by name; empty for the mean look in all.
     """
 
     poses: Float[np.ndarray, "n 4 4"]
@@ -42,6 +45,7 @@ class CameraPath(NamedTuple):
     height: int
     fps: float
     closed: bool
+    styles: Sequence[Mapping[str, float]] = ()
 
 
 def even_size(width: float, height: float) -> tuple[int, int]:
@@ -73,7 +77,9 @@ def to_json(path: CameraPath, novelty: Novelty, names: Sequence[str]) -> dict[st
         "smoothness_value": 0.0,
         "keyframes": _keyframes(views, path.fps),
         "default_transition_sec": _stride(n) / path.fps,
-        "camera_path": [view | {"novelty": _describe(novelty, i, names)} for i, view in enumerate(views)],
+        "camera_path": [
+            view | _style(path, i) | {"novelty": _describe(novelty, i, names)} for i, view in enumerate(views)
+        ],
     }
 
 
@@ -106,6 +112,10 @@ def _keyframes(views: Sequence[dict[str, Any]], fps: float) -> list[dict[str, An
         }
         for before, i in zip([0, *frames], frames)
     ]
+
+
+def _style(path: CameraPath, view: int) -> dict[str, Any]:
+    return {"style": dict(path.styles[view])} if path.styles else {}
 
 
 def _describe(novelty: Novelty, view: int, names: Sequence[str]) -> dict[str, Any]:

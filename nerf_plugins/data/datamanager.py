@@ -21,6 +21,8 @@ from torch import Tensor
 from nerf_plugins.console import keep_brackets, say, warn
 from nerf_plugins.data.checks import check_dataparser_outputs, is_inside_box
 from nerf_plugins.data.dataset import CheckedDataset
+from nerf_plugins.data.exposure import exposure_spread, nearest_photos
+from nerf_plugins.data.held_out import HeldOutPhotos
 from nerf_plugins.data.layouts import explain_failure
 from nerf_plugins.data.names import dataset_folder, image_names
 from nerf_plugins.data.odd_cameras import camera_remarks
@@ -58,7 +60,8 @@ class NerfDataManager(VanillaDataManager[CheckedDataset]):
     """Serves batches of rays and pixels.
 
     The training dataset's ``metadata``, which the pipeline hands to the model, gets ``cameras_inside_box`` (bool), ``alpha_color``
-    (what evaluation images are blended over, (3,) list or None) and ``times`` (of the photos, (n,) list or None).
+    (what evaluation images are blended over, (3,) list or None), ``times`` (of the photos, (n,) list or None), ``image_names`` (of the
+    photos) and, in training, ``exposure_spread`` (see ``data/exposure.py``; None where it cannot be measured).
     """
 
     config: NerfDataManagerConfig
@@ -88,7 +91,13 @@ class NerfDataManager(VanillaDataManager[CheckedDataset]):
         inside = is_inside_box(whole.cameras, whole.scene_box.aabb).float().mean() > 0.5
         alpha_color = None if outputs.alpha_color is None else outputs.alpha_color.tolist()
         times = None if outputs.cameras.times is None else outputs.cameras.times.reshape(-1).tolist()
-        metadata = {**outputs.metadata, "cameras_inside_box": bool(inside), "alpha_color": alpha_color, "times": times}
+        metadata = {
+            **outputs.metadata,
+            "cameras_inside_box": bool(inside),
+            "alpha_color": alpha_color,
+            "times": times,
+            "image_names": self.train_image_names,
+        }
         trains = self.test_mode == "val"  # "test" and "inference" evaluate and render
         if trains:
             self._warn_of_cameras()
@@ -145,6 +154,8 @@ class NerfDataManager(VanillaDataManager[CheckedDataset]):
         self.train_ray_generator = make_ray_generator(self.train_dataset.cameras.to(self.device))
         areas = pixel_areas(self.train_dataset.cameras).to(self.device)
         self.register_buffer("train_pixel_areas", areas, persistent=False)
+        if self.test_mode == "val":
+            self.train_dataset.metadata["exposure_spread"] = self._exposure_spread()
         for remark in self.train_dataset.remarks():
             remark.print()
 
@@ -155,6 +166,16 @@ class NerfDataManager(VanillaDataManager[CheckedDataset]):
             self.config.collate_fn = variable_res_collate  # nerfstudio looks at the training images only
         super().setup_eval()
         self.eval_ray_generator = make_ray_generator(self.eval_dataset.cameras.to(self.device))
+        if self.test_mode == "test":  # ns-eval and the metrics command
+            nearest = nearest_photos(cameras, self.train_dataset.cameras).tolist()
+            self.fixed_indices_eval_dataloader = HeldOutPhotos(self.eval_dataset, nearest, self.device)
+
+    def _exposure_spread(self) -> float | None:
+        """Of the training photos; None where not all of them are held in memory."""
+        batch = self.train_image_dataloader.cached_collated_batch
+        if batch is None:
+            return None
+        return exposure_spread(batch["image"], self.train_dataset.cameras[torch.as_tensor(batch["image_idx"]).cpu()])
 
     def next_train(self, step: int) -> tuple[RayBundle, dict]:
         """A batch of training rays and their pixels, on the device."""

@@ -22,7 +22,10 @@ from nerf_plugins.engine.finetuning import differing_worlds, fit_to_images, per_
 from nerf_plugins.engine.memory import keep_freed_memory
 from nerf_plugins.engine.model_state import FORMAT, PREFIX, check_model_state, split_state
 from nerf_plugins.engine.one_line_errors import one_line_errors
+from nerf_plugins.engine.styled_paths import honour_styles
 from nerf_plugins.errors import InputError
+from nerf_plugins.fields.appearance import kind_of, settle_appearance
+from nerf_plugins.fields.codes import codes_in
 from nerf_plugins.fields.growing import take_shapes
 from nerf_plugins.viewer.first_view import FirstView
 
@@ -74,7 +77,21 @@ class NerfPipeline(VanillaPipeline):
             if config.crop_box is not None:
                 crop = make_crop_box(config.crop_box, self.datamanager.train_dataparser_outputs)
                 self.model.collider = crop.to(device)  # type: ignore[assignment]
+        if self.test_mode == "val":
+            self._settle_appearance()
+        honour_styles(self.datamanager.train_image_names, bool(codes_in(self.model)))
         self.first_view = FirstView.of_dataset(self.datamanager.train_dataset)
+
+    def _settle_appearance(self) -> None:
+        """Writes into the configuration what was left to the photos, so that the run's config.yml says it; and says it."""
+        kind, metadata = kind_of(self.model), self.datamanager.train_dataset.metadata
+        was_open = settle_appearance(getattr(self.config.model, "field", None), kind)
+        if was_open and kind != "none":
+            CONSOLE.print(
+                f"Photos from nearby differ in brightness by {metadata['exposure_spread']:.2g} stops (median): each gets a code of its own "
+                f"that its colours see. Off: --pipeline.model.field.appearance.kind none",
+                soft_wrap=True,
+            )
 
     @staticmethod
     def _check_data_path(config: NerfPipelineConfig) -> None:
@@ -90,6 +107,7 @@ class NerfPipeline(VanillaPipeline):
             "steps_before": self.steps_before,
             "per_image": list(per_image_keys(self.model)),
             "progress": self.model.progress,
+            "appearance": kind_of(self.model),
             "format": FORMAT,
             **self.cost.state(),
         }

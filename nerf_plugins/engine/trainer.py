@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 import torch
 import tyro
+import yaml
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackLocation
 from nerfstudio.engine.optimizers import Optimizers
 from nerfstudio.engine.trainer import Trainer, TrainerConfig
@@ -28,6 +29,7 @@ from nerf_plugins.engine.pipeline import NerfPipeline, NerfPipelineConfig
 from nerf_plugins.engine.presets import resolve_presets
 from nerf_plugins.engine.schedulers import TrainingLengthSchedulerConfig
 from nerf_plugins.errors import InputError
+from nerf_plugins.fields.appearance import settle_appearance
 from nerf_plugins.runs.checkpoints import checkpoint_name, checkpoints_in
 
 # Of the folders in a run's that a checkpoint is written in before it is moved to its place.
@@ -189,10 +191,28 @@ class NerfTrainer(Trainer):
     def setup(self, test_mode: Literal["test", "val", "inference"] = "val") -> None:
         """nerfstudio's set-up; the listed checkpoints are saved when all else has been done in their step."""
         self._remove_parts()
+        self._take_appearance()
+        given = self.config
         super().setup(test_mode=test_mode)
+        self._save_settled(given)
         listed = tuple(n - 1 for n in self.config.save_at_steps)
         after = [TrainingCallbackLocation.AFTER_TRAIN_ITERATION]
         self.callbacks.append(TrainingCallback(after, lambda step: self.save_checkpoint(step), iters=listed))
+
+    def _take_appearance(self) -> None:
+        """Where a checkpoint is loaded, what differs between photos is left to it and not to this run's photos."""
+        with one_line_errors():
+            path = self._find_checkpoint()
+        if path is not None:
+            state = torch.load(path, map_location="cpu", mmap=True)["pipeline"].get("_extra_state", {})
+            settle_appearance(getattr(self.config.pipeline.model, "field", None), state.get("appearance", "none"))
+
+    @check_main_thread
+    def _save_settled(self, config: TrainerConfig) -> None:
+        """Writes config.yml anew, where ns-train has written one, if the data have settled what it left open."""
+        path, text = config.get_base_dir() / "config.yml", yaml.dump(config)
+        if path.is_file() and path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
 
     @check_main_thread
     def _remove_parts(self) -> None:

@@ -8,9 +8,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jaxtyping import Float
 from nerfstudio.utils.rich_utils import CONSOLE
 from rich.progress import track
+from torch import Tensor
 
+from nerf_plugins.data.looks import photo_weights
 from nerf_plugins.errors import InputError
 from nerf_plugins.export.masks import inside_masks
 from nerf_plugins.export.mesh import (
@@ -100,20 +103,32 @@ def mesh_of(model: Any, datamanager: Any, options: MeshOptions) -> Trimesh:
     """The mesh of a loaded pipeline's model, with colours, in the world units of its data manager's dataset."""
     if options.time is not None and "times" not in model.field.needs:
         raise InputError(f"time {options.time:g}: this model knows no times: leave the option out")
-    at = options.time or 0.0
+    at, weights = options.time or 0.0, _photo_weights(model, datamanager, options.style)
     mesh = model_mesh(model, options.resolution, options.close_at_box, _progress, at)
     if options.masks != "ignore":
         dataset, share = datamanager.train_dataset, MAX_OUTSIDE[options.masks]
         mesh = keep_vertices(mesh, inside_masks(mesh.vertices, dataset, share, options.mask_margin))
     if options.largest_component:
         mesh = largest_component(mesh)
-    color_vertices(mesh, model.implicit_surface(at))
+    with model.shown(weights):
+        color_vertices(mesh, model.implicit_surface(at))
     outputs = datamanager.train_dataparser_outputs
     move_to_world(mesh, outputs.dataparser_transform, outputs.dataparser_scale)
     CONSOLE.print(
         f"{len(mesh.vertices)} vertices, {len(mesh.faces)} triangles, {'closed' if mesh.is_watertight else 'open'}"
     )
     return mesh
+
+
+def _photo_weights(model: Any, datamanager: Any, style: str | None) -> Float[Tensor, "n_images"] | None:
+    """Each training photo's share in the colours; None where no style is asked for."""
+    if style is None:
+        return None
+    if model.looks is None:
+        raise InputError(
+            f"style {style}: this model was trained without codes of photos (appearance none): leave the option out"
+        )
+    return photo_weights({style: 1.0}, datamanager.train_image_names, "style")
 
 
 def _progress(blocks: Sequence[Any]) -> Iterable[Any]:

@@ -21,6 +21,9 @@ class MeshOptions:
     """Cells along the longest side of the scene box."""
     time: float | None = None
     """Of a moving scene: the time of the mesh, in [0, 1]. None: the first one."""
+    style: str | None = None
+    """Of a model with codes of photos: the training photo whose light and style the colours have, as the end of its path ("r_3").
+    None: the mean of all."""
     formats: tuple[Format, ...] = ("ply",)
     """Files to write; all have vertex colours and normals."""
     close_at_box: bool = False

@@ -11,6 +11,7 @@ from nerfstudio.field_components.activations import trunc_exp
 from torch import Tensor, nn
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.fields.appearance import AppearanceConfig, make_appearance
 from nerf_plugins.fields.base import NO_DATASET, Dataset, Parts, RadianceField, RadianceFieldConfig, split_parts
 from nerf_plugins.fields.encodings import (
     Encoding,
@@ -42,6 +43,8 @@ class NeRFHashConfig(RadianceFieldConfig):
     """Hidden layers of the colour network."""
     directions: SphericalHarmonicsConfig = field(default_factory=SphericalHarmonicsConfig)
     """The encoding of the view direction."""
+    appearance: AppearanceConfig = AppearanceConfig()  # noqa: RUF009 - frozen
+    """What differs between the photos: light, exposure, style; seen by the colour alone."""
     density_bias: float = -1.0
     """The density starts as about exp(this)."""
     precision: Precision = "auto"
@@ -71,14 +74,15 @@ class NeRFHash(RadianceField):
         self.density_layer = LinearLayers(self.encoding.width, config.width, 1)
         self.density_head = nn.Linear(config.width, 1)
         self.feature_head = nn.Linear(config.width, config.feature_width)
-        self.color_layers = LinearLayers(
-            config.feature_width + self.directions.width, config.width, config.color_layers
-        )
+        self.appearance = make_appearance(config.appearance, dataset)
+        self.needs = self.needs | self.appearance.needs
+        self.color_width = config.feature_width + self.appearance.width + self.directions.width
+        self.color_layers = LinearLayers(self.color_width, config.width, config.color_layers)
         self.color_head = nn.Linear(config.width, 3)
 
     def parts(self) -> Parts:
         """The density does not depend on the features that the colour sees."""
-        return split_parts(self, color=[self.feature_head, self.color_layers, self.color_head])
+        return split_parts(self, color=[self.feature_head, self.color_layers, self.color_head, self.appearance])
 
     def density(self, points: Points) -> Float[Tensor, "n"]:
         """Densities; see :class:`RadianceField`."""
@@ -91,14 +95,15 @@ class NeRFHash(RadianceField):
         n, hidden = len(points.positions), self._hidden(points)
         raw, features = linear(hidden, self.density_head, self.feature_head)
         encoded = pad_rows(points.encoded(lambda d: self._encode(d, features.dtype), points.directions))
-        hidden = self.color_layers(torch.cat([features, encoded], dim=-1))
+        of_photos = [pad_rows(x).to(features.dtype) for x in self.appearance.inputs(points)]
+        hidden = self.color_layers(torch.cat([features, *of_photos, encoded], dim=-1))
         (color,) = linear(hidden, self.color_head)
-        return first_rows(self._activate(raw), n), first_rows(torch.sigmoid(color.float()), n)
+        colors = self.appearance.adjusted(first_rows(torch.sigmoid(color.float()), n), points)
+        return first_rows(self._activate(raw), n), colors
 
     def _encode(self, directions: Tensor, dtype: torch.dtype) -> Tensor:
         """Encoded directions, as many columns wider as make the colour network's input :func:`padded`."""
-        width = padded(self.config.feature_width + self.directions.width) - self.config.feature_width
-        return F.pad(self.directions(directions, dtype), (0, width - self.directions.width))
+        return F.pad(self.directions(directions, dtype), (0, padded(self.color_width) - self.color_width))
 
     def _hidden(self, points: Points) -> Tensor:
         dtype = resolve_precision(self.config.precision, points.positions.device)

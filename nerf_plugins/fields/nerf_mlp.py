@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.fields.appearance import AppearanceConfig, make_appearance
 from nerf_plugins.fields.base import NO_DATASET, Dataset, Parts, RadianceField, RadianceFieldConfig, split_parts
 from nerf_plugins.fields.encodings import Encoding, FrequencyEncoding, FrequencyEncodingConfig
 from nerf_plugins.fields.layers import (
@@ -42,6 +43,8 @@ class NeRFMLPConfig(RadianceFieldConfig):
     """Octaves of the positional encoding of the position (the paper's L = 10)."""
     direction_frequencies: int = 4
     """Octaves of the positional encoding of the view direction (the paper's L = 4)."""
+    appearance: AppearanceConfig = AppearanceConfig()  # noqa: RUF009 - frozen
+    """What differs between the photos: light, exposure, style; seen by the colour alone."""
     density_activation: Literal["softplus", "relu"] = "softplus"
     """softplus has a gradient everywhere, so a ray cannot die; relu is the paper's."""
     initialisation: Literal["glorot", "torch"] = "glorot"
@@ -81,7 +84,10 @@ class NeRFMLP(RadianceField):
         self.trunk = SkipLayers(width_in, config.W, config.D, config.skips, config.implementation)
         self.density_head = nn.Linear(config.W, 1)
         self.feature_head = nn.Linear(config.W, config.W)
-        self.view_layer = LinearLayers(config.W + self.directions.width, config.W // 2, 1)
+        self.appearance = make_appearance(config.appearance, dataset)
+        self.needs = self.needs | self.appearance.needs
+        width_in = config.W + self.appearance.width + self.directions.width
+        self.view_layer = LinearLayers(width_in, config.W // 2, 1)
         self.color_head = nn.Linear(config.W // 2, 3)
         if config.initialisation == "glorot":
             self.apply(_initialise_glorot)
@@ -92,7 +98,7 @@ class NeRFMLP(RadianceField):
 
     def parts(self) -> Parts:
         """The density does not depend on the feature that the colour sees."""
-        return split_parts(self, color=[self.feature_head, self.view_layer, self.color_head])
+        return split_parts(self, color=[self.feature_head, self.view_layer, self.color_head, self.appearance])
 
     def density(self, points: Points) -> Float[Tensor, "n"]:
         """Densities; see :class:`RadianceField`."""
@@ -106,10 +112,13 @@ class NeRFMLP(RadianceField):
         n = len(points.positions)
         hidden = self._trunk_output(points)
         feature, raw_density = linear(hidden, self.feature_head, self.density_head)
-        encoded = pad_columns(pad_rows(points.encoded(self.directions, points.directions)).to(hidden.dtype))
-        hidden = self.view_layer(torch.cat([feature, encoded], dim=-1))
+        of_photos = [pad_rows(x).to(hidden.dtype) for x in self.appearance.inputs(points)]
+        encoded = pad_rows(points.encoded(self.directions, points.directions)).to(hidden.dtype)
+        beside = pad_columns(torch.cat([*of_photos, encoded], dim=-1) if of_photos else encoded)
+        hidden = self.view_layer(torch.cat([feature, beside], dim=-1))
         (raw_color,) = linear(hidden, self.color_head)
-        return first_rows(self._activate_density(raw_density), n), first_rows(self._activate_color(raw_color), n)
+        colors = self.appearance.adjusted(first_rows(self._activate_color(raw_color), n), points)
+        return first_rows(self._activate_density(raw_density), n), colors
 
     def _trunk_output(self, points: Points) -> Tensor:
         dtype = resolve_precision(self.config.precision, points.positions.device)

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.fields.appearance import make_appearance
 from nerf_plugins.fields.base import NO_DATASET, Dataset, Parts, split_parts
 from nerf_plugins.fields.encodings import (
     EncodingConfig,
@@ -65,14 +66,16 @@ class NeuSHash(SDFField):
         self.layer = nn.Linear(3 + self.encoding.width, config.width)
         self.head = nn.Linear(config.width, 1)
         self.feature_head = nn.Linear(config.width, config.feature_width)
-        width_in = 6 + self.directions.width + config.feature_width
+        self.appearance = make_appearance(config.appearance, dataset)
+        self.needs = self.needs | self.appearance.needs
+        width_in = 6 + self.directions.width + config.feature_width + self.appearance.width
         self.color_layers = LinearLayers(width_in, config.width, config.color_layers)
         self.color_head = nn.Linear(config.width, 3)
         _initialise_as_sphere(self)
 
     def parts(self) -> Parts:
         """The distance does not depend on the features that the colour sees."""
-        return split_parts(self, color=[self.feature_head, self.color_layers, self.color_head])
+        return split_parts(self, color=[self.feature_head, self.color_layers, self.color_head, self.appearance])
 
     def sdf(self, points: Points) -> Float[Tensor, "n"]:
         """The distances alone."""
@@ -94,10 +97,11 @@ class NeuSHash(SDFField):
         assert points.directions is not None
         positions = points.positions
         encoded = points.encoded(self.directions, points.directions)
-        inputs = torch.cat([positions, encoded, geometry.gradients, geometry.features], dim=-1)
+        known = [positions, encoded, geometry.gradients, geometry.features, *self.appearance.inputs(points)]
+        inputs = pad_rows(torch.cat(known, dim=-1))
         inputs = inputs.to(resolve_precision(self.config.precision, positions.device))
-        (color,) = linear(self.color_layers(pad_columns(pad_rows(inputs))), self.color_head)
-        return first_rows(torch.sigmoid(color.float()), len(positions))
+        (color,) = linear(self.color_layers(pad_columns(inputs)), self.color_head)
+        return self.appearance.adjusted(first_rows(torch.sigmoid(color.float()), len(positions)), points)
 
     def _preactivation(self, positions: Tensor) -> Tensor:
         inputs = torch.cat([positions, self.encoding(positions)], dim=-1)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.fields.appearance import make_appearance
 from nerf_plugins.fields.base import NO_DATASET, Dataset, Parts, split_parts
 from nerf_plugins.fields.encodings import FrequencyEncoding, FrequencyEncodingConfig
 from nerf_plugins.fields.layers import first_rows, pad_columns, pad_rows, padded_product
@@ -86,7 +87,10 @@ class NeuSMLP(SDFField):
             width_out = config.W - encoded if i + 1 in config.skips else config.W
             self.layers.append(nn.Linear(width_in, width_out))
         self.head = nn.Linear(config.W, 1 + config.W)
-        widths = [6 + self.directions.width + config.W] + [config.color_width] * config.color_layers
+        self.appearance = make_appearance(config.appearance, dataset)
+        self.needs = self.needs | self.appearance.needs
+        width_in = 6 + self.directions.width + config.W + self.appearance.width
+        widths = [width_in] + [config.color_width] * config.color_layers
         self.color_layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.color_head = nn.Linear(config.color_width, 3)
         _initialise_as_sphere(self, encoded)
@@ -95,7 +99,7 @@ class NeuSMLP(SDFField):
 
     def parts(self) -> Parts:
         """Distance and feature are rows of one layer, which belongs to the distance."""
-        return split_parts(self, color=[self.color_layers, self.color_head])
+        return split_parts(self, color=[self.color_layers, self.color_head, self.appearance])
 
     def sdf(self, points: Points) -> Float[Tensor, "n"]:
         """The distances alone."""
@@ -119,12 +123,14 @@ class NeuSMLP(SDFField):
         """Colours; see :class:`SDFField`."""
         assert points.directions is not None
         positions, encoded = points.positions, points.encoded(self.directions, points.directions)
-        inputs = pad_rows(torch.cat([positions, encoded, geometry.gradients, geometry.features], dim=-1))
+        known = [positions, encoded, geometry.gradients, geometry.features, *self.appearance.inputs(points)]
+        inputs = pad_rows(torch.cat(known, dim=-1))
         hidden = pad_columns(inputs.to(resolve_precision(self.config.precision, positions.device)))
         for weight, bias in _weights(self.color_layers):
             hidden = F.relu(padded_product(hidden, [weight], [bias]))
         weight, bias = _weights([self.color_head])[0]
-        return torch.sigmoid(first_rows(padded_product(hidden, [weight], [bias]), len(positions))[:, :3].float())
+        raw = first_rows(padded_product(hidden, [weight], [bias]), len(positions))[:, :3]
+        return self.appearance.adjusted(torch.sigmoid(raw.float()), points)
 
     def _hidden(self, positions: Tensor, weights: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, list[Tensor]]:
         """The last hidden layer, and the slope of the activation in each."""

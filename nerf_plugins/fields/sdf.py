@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from nerf_plugins.calls import call_size
 from nerf_plugins.errors import InputError
+from nerf_plugins.fields.appearance import AppearanceConfig
 from nerf_plugins.fields.base import Field
 from nerf_plugins.fields.precision import Precision
 from nerf_plugins.rays import Points, in_pieces
@@ -31,6 +32,8 @@ class SDFFieldConfig(InstantiateConfig):
     """Radius of the sphere that the field starts as; the field's cube has the side 2."""
     inside_out: bool = False
     """Start as a hollow sphere that the cameras stand in (rooms), not as a ball that they stand around."""
+    appearance: AppearanceConfig = AppearanceConfig()  # noqa: RUF009 - frozen
+    """What differs between the photos: light, exposure, style; seen by the colour alone."""
     precision: Precision = "auto"
     """Arithmetic of the colour network. auto: bf16 where the device multiplies it faster, else fp32.
     The distance is always fp32: bf16 would round it to more than the width of a learnt surface."""

@@ -143,6 +143,13 @@ class NerfModel(VolumetricModel):
             return outputs
         return outputs | self._training_outputs(background, sampling, rendered, points)
 
+    def colors_of(self, ray_bundle: RayBundle) -> Tensor:
+        """See :class:`VolumetricModel`."""
+        rays = self._rays(ray_bundle)
+        samples = self.sampler.sample(rays, self.field, stratified=False).samples
+        rendered = render_samples(self.field, self.space, rays, samples).composited
+        return self._describe(rendered, rays, self._background(rays))["rgb"]
+
     def get_loss_dict(
         self, outputs: dict[str, Any], batch: dict[str, Any], metrics_dict: dict[str, Tensor] | None = None
     ) -> dict[str, Tensor]:

@@ -146,6 +146,16 @@ class NeuSModel(VolumetricModel):
         outputs: dict[str, Any] = self._describe(rendered, rays, behind) | regularisers
         return outputs | self._training_outputs(background, sampling, rendered, points)
 
+    def colors_of(self, ray_bundle: RayBundle) -> Tensor:
+        """See :class:`VolumetricModel`."""
+        rays = self._rays(ray_bundle)
+        samples = self.sampler.sample(rays, self.scene, stratified=False).samples
+        background = self._background(rays)
+        behind = background if self.outside is None else self.outside(self.space, rays, background, stratified=False)
+        _, sigmas, rgbs, _ = self._evaluate(rays, samples, slice(None), level=0.0)
+        rendered = composite(sigmas, rgbs, samples.t_starts, samples.t_ends, samples.packed_info)
+        return self._describe(rendered, rays, behind)["rgb"]
+
     def _evaluate(
         self, rays: Rays, samples: PackedSamples, part: slice, level: float
     ) -> tuple[Points, Tensor, Tensor, Geometry]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,8 +26,11 @@ from nerf_plugins.errors import InputError
 from nerf_plugins.export.implicit import ImplicitSurface
 from nerf_plugins.export.mesh import color_vertices, model_mesh
 from nerf_plugins.fields.base import Dataset, Field, Parts, join_groups
+from nerf_plugins.fields.codes import PHOTO_WEIGHTS, codes_in
 from nerf_plugins.fields.growing import grow
 from nerf_plugins.models.camera_poses import CameraPosesConfig
+from nerf_plugins.models.half_image import photo_psnrs
+from nerf_plugins.models.looks import Looks
 from nerf_plugins.models.mesh_view import MeshView
 from nerf_plugins.models.metrics import image_metrics, psnr
 from nerf_plugins.ops import Composited, PackedSamples, blend_background
@@ -122,6 +126,8 @@ class VolumetricModel(Model):
             hint="Light below which a ray is cut off",
         )
         self.mesh_view = MeshView(self.colored_mesh)
+        codes = codes_in(self)
+        self.looks = Looks(self._photo_names(), codes) if codes and self.num_train_data else None
         self.load_follower = LoadFollower() if follows_load() else None
 
     def forward(self, ray_bundle: RayBundle) -> dict[str, Any]:
@@ -172,8 +178,21 @@ class VolumetricModel(Model):
     def colored_mesh(self, resolution: int) -> Trimesh:
         """The surface as it is now, in the scene's space; arguments and errors are those of `model_mesh`."""
         mesh = model_mesh(self, resolution)
-        color_vertices(mesh, self.implicit_surface())
+        with self.shown():
+            color_vertices(mesh, self.implicit_surface())
         return mesh
+
+    def shown(self, weights: Tensor | None = None) -> AbstractContextManager[None]:
+        """While it is entered, pictures and meshes have the look of photos with these weights; None: the viewer's choice.
+
+        Args:
+            weights: of the training photos, (n_images,), 1 in all; only of a model with codes of photos.
+        """
+        return nullcontext() if self.looks is None else self.looks.shown(weights)
+
+    def _photo_names(self) -> list[str]:
+        """Of the training photos; numbers where nobody has named them."""
+        return self.metadata.get("image_names") or [f"photo {i}" for i in range(self.num_train_data)]
 
     def _picture_background(self, metadata: dict[str, Any]) -> Tensor:
         if self.config.background_color in ("white", "black"):
@@ -233,7 +252,20 @@ class VolumetricModel(Model):
         """nerfstudio's. A camera without pixels gets one of each side, for whoever asked too: a browser's window may have no height or
         width while it opens, and the viewer's thread would end with a picture that lacks everything."""
         camera.height, camera.width = camera.height.clamp(min=1), camera.width.clamp(min=1)
-        return super().get_outputs_for_camera(camera, obb_box)
+        weights = (camera.metadata or {}).pop(PHOTO_WEIGHTS, None)
+        with self.shown(weights):
+            return self.render(camera, obb_box)
+
+    def render(self, camera: Cameras, obb_box: OrientedBox | None = None) -> dict[str, Tensor]:
+        """The picture of a camera, with the codes that are shown now; outputs as those of :meth:`get_outputs`, (h, w, ...)."""
+        outputs = super().get_outputs_for_camera(camera, obb_box)
+        if self.looks is not None:  # an affine appearance may leave [0, 1]
+            outputs["rgb"] = outputs["rgb"].clamp(0.0, 1.0)
+        return outputs
+
+    @abstractmethod
+    def colors_of(self, ray_bundle: RayBundle) -> Tensor:
+        """Colours (n, 3) of rays as pictures have them, but differentiable in whatever asks for a gradient."""
 
     def _rays(self, ray_bundle: RayBundle) -> Rays:
         needs = self.field.needs | self.sampler.needs
@@ -304,7 +336,8 @@ class VolumetricModel(Model):
     def get_image_metrics_and_images(
         self, outputs: dict[str, Tensor], batch: dict[str, Any]
     ) -> tuple[dict[str, float], dict[str, Tensor]]:
-        """PSNR, SSIM, LPIPS (where it can be had); image beside render, accumulation, depth."""
+        """PSNR, SSIM, LPIPS (where it can be had); image beside render, accumulation, depth. Where the batch has its ``camera`` and
+        ``nearest_photo``, and the model codes of photos, the PSNRs of ``half_image.py`` too."""
         rgb = outputs["rgb"]
         image = self._target(batch["image"], self._background_of_pictures()).to(rgb.device)
         images = {
@@ -312,7 +345,10 @@ class VolumetricModel(Model):
             "accumulation": colormaps.apply_colormap(outputs["accumulation"]),
             "depth": colormaps.apply_depth_colormap(outputs["depth"], accumulation=outputs["accumulation"]),
         }
-        return image_metrics(image, rgb), images
+        metrics = image_metrics(image, rgb)
+        if self.looks is not None and "camera" in batch:
+            metrics |= photo_psnrs(self, batch["camera"], image, rgb, batch["nearest_photo"])
+        return metrics, images
 
     def _background_of_pictures(self) -> Tensor:
         override = renderers.BACKGROUND_COLOR_OVERRIDE

@@ -132,7 +132,7 @@ def test_a_checkpoint_is_plain_and_holds_names_and_steps(tmp_path):
     state = torch.load(tmp_path / "state.pt", weights_only=True)
     world = torch.eye(4)[:3].tolist()
     facts = {"steps_before": 10, "train_seconds": 7.5, "train_peak_mib": 123.0, "format": 2, "progress": 0.5}
-    facts |= {"per_image": [POSES, CODES]}
+    facts |= {"per_image": [POSES, CODES], "appearance": "none"}
     assert state["_extra_state"] == {"train_image_names": ["a", "b"], "scene_from_world": world, **facts}
     second = make_pipeline(["a", "b"])
     second.model.progress = 0.0

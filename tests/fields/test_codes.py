@@ -54,3 +54,12 @@ def test_codes_of_times_are_found_by_name_on_other_photos():
 
 def test_without_photos_there_is_one_code():
     assert TimeCodes(Dataset(), 3).at(torch.rand(4)).unique(dim=0).shape == (1, 3)
+
+
+def test_pictures_have_the_code_that_is_shown_and_photos_their_own():
+    codes = ImageCodes(3, 2)
+    codes.shown = torch.tensor([5.0, 7.0])
+    assert codes(Points(torch.zeros(2, 3))).tolist() == [[5.0, 7.0], [5.0, 7.0]]
+    seen = codes(Points(torch.zeros(1, 3), camera_indices=torch.tensor([1])))
+    assert torch.equal(seen, codes.weight[1:2])
+    assert list(codes.state_dict()) == ["weight"]

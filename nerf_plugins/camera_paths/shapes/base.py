@@ -107,6 +107,9 @@ class PathOptions:
     """Width of the pictures. None: from the height, in the shape of the training images."""
     fov: float | None = None
     """Vertical field of view in degrees. None: that of the training cameras."""
+    style: tuple[str, ...] = ()
+    """Of a run with codes of photos: training photos, as ends of their paths ("r_3"), or mean.
+    Their looks are gone through evenly along the path, from the first to the last. Empty: the mean of all."""
     nearest: int = 3
     """For each view this many of the nearest training cameras are written into the file."""
 

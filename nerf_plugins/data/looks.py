@@ -1,0 +1,56 @@
+"""Looks by the photos' names: how users, camera paths and meshes say whose light, exposure and style they want."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nerf_plugins.data.names import find_images
+from nerf_plugins.errors import InputError
+
+MEAN = "mean"
+"""The look that is the mean of all photos'."""
+
+
+def look_name(look: str, names: Sequence[str], what: str) -> str:
+    """The whole name of the photo that a look is called after; ``MEAN`` stays.
+
+    Args:
+        look: the end of a training photo's path, with or without the file's ending, or ``MEAN``.
+        names: of the training photos.
+        what: is asked, for messages.
+
+    Raises:
+        InputError: there is no such photo, or there are several.
+    """
+    return MEAN if look == MEAN else names[find_images([look], [Path(name) for name in names], what)[0]]
+
+
+def photo_weights(shares: Mapping[str, float], names: Sequence[str], what: str) -> Float[Tensor, "n_images"]:
+    """Each training photo's share in a blend of looks; they add up to 1.
+
+    Args:
+        shares: of looks, by their names; not negative.
+        names: of the training photos.
+        what: is asked, for messages.
+
+    Raises:
+        InputError: a look is unknown, or the shares are no shares.
+    """
+    values = list(shares.values())
+    if not all(isinstance(v, (int, float)) and math.isfinite(v) and v >= 0 for v in values) or not sum(values) > 0:
+        raise InputError(f"{what}: {dict(shares)}: give each photo a share, 0 or more, and one of them more than 0")
+    weights = torch.zeros(len(names))
+    for look, share in shares.items():
+        name = look_name(look, names, what)
+        weights += share * (torch.full_like(weights, 1 / len(names)) if name == MEAN else _one_hot(names, name))
+    return weights / sum(values)
+
+
+def _one_hot(names: Sequence[str], name: str) -> Tensor:
+    return torch.eye(len(names))[list(names).index(name)]
