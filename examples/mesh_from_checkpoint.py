@@ -17,7 +17,9 @@ import tyro
 from nerfstudio.utils.eval_utils import eval_setup
 
 from nerf_plugins.errors import InputError
-from nerf_plugins.export.mesh import color_vertices, extract_mesh, largest_component, move_to_world, write_mesh
+from nerf_plugins.export.mesh import color_vertices, extract_mesh, write_mesh
+from nerf_plugins.export.parts import largest_component
+from nerf_plugins.export.world import move_to_world
 
 
 def main(load_config: Path, output_path: Path, resolution: int = 128) -> None:

@@ -19,6 +19,7 @@ from nerf_plugins.errors import InputError
 from nerf_plugins.evaluation.options import MetricsOptions
 from nerf_plugins.export.options import MeshOptions
 from nerf_plugins.image_fitting.options import FitImageOptions
+from nerf_plugins.mesh_evaluation.options import EvalMeshOptions
 from nerf_plugins.sweep.options import SweepOptions
 
 
@@ -37,6 +38,7 @@ COMMANDS = {
     "doctor": Command(DoctorOptions, "doctor"),
     "process-data": Command(ProcessDataOptions, "captures"),
     "mesh": Command(MeshOptions, "export"),
+    "eval-mesh": Command(EvalMeshOptions, "mesh_evaluation"),
     "camera-path": Command(
         CameraPathOptions,
         "camera_paths",

@@ -164,7 +164,7 @@ def write_video(folder: Path, pictures: list[Path], blurred: set[int]) -> Path:
         moment = 0
         for i, file in enumerate(pictures):
             pixels = np.rot90(np.asarray(Image.open(file)), -1)
-            pixels = cv2.blur(pixels, (13, 1)) if i in blurred else np.ascontiguousarray(pixels)
+            pixels = np.ascontiguousarray(cv2.blur(pixels, (13, 1)) if i in blurred else pixels, dtype=np.uint8)
             stream.height, stream.width = pixels.shape[:2]
             frame: Any = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             frame.pts, frame.time_base = moment, Fraction(1, 30)

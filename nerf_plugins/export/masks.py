@@ -54,7 +54,9 @@ def to_camera(camera: Cameras) -> Camera:
         InputError: it is no perspective one.
     """
     if int(camera.camera_type) != CameraType.PERSPECTIVE.value:
-        raise InputError("masks: can be used with perspective cameras only: leave --masks out")
+        raise InputError(
+            f"a camera of type {CameraType(int(camera.camera_type)).name}: masks and visibility need perspective ones: leave them out"
+        )
     distortion = (0.0,) * 6 if camera.distortion_params is None else tuple(camera.distortion_params.tolist())
     return Camera(
         camera.camera_to_worlds.double().cpu().numpy(),

@@ -1,4 +1,4 @@
-"""From a surface to a mesh: cleaning, vertex colours, world units, files.
+"""From a surface to a mesh: triangles, vertex colours, files.
 
 Meshes are `trimesh.Trimesh`; their vertex normals are the faces' around a vertex, weighted by angle.
 """
@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from nerf_plugins.calls import call_size, in_calls
@@ -19,6 +17,7 @@ from nerf_plugins.data.crop import CropBox
 from nerf_plugins.errors import InputError
 from nerf_plugins.export.implicit import ImplicitSurface
 from nerf_plugins.export.marching_cubes import Track, marching_cubes
+from nerf_plugins.export.parts import keep_vertices
 from nerf_plugins.files.writing import new_file
 
 if TYPE_CHECKING:
@@ -59,12 +58,8 @@ def extract_mesh(surface: ImplicitSurface, resolution: int, track: Track = iter)
     return Trimesh(vertices, faces, process=False)
 
 
-def extract_closed_mesh(surface: ImplicitSurface, resolution: int, track: Track = iter) -> Trimesh:
-    """The surface of what is inside both the function's level and the box; as :func:`extract_mesh`, but without a border at the box.
-
-    Raises:
-        InputError: also where nothing but the box's own sides is left.
-    """
+def closed_surface(surface: ImplicitSurface, resolution: int) -> ImplicitSurface:
+    """The surface of what is inside both the function's level and the box, in a box that is larger by a cell of ``resolution``."""
     low, high = surface.aabb
     cell = float((high - low).max()) / resolution
     margin = 1e-3 * cell
@@ -73,9 +68,18 @@ def extract_closed_mesh(surface: ImplicitSurface, resolution: int, track: Track 
         outside = ((positions < low - margin) | (positions > high + margin)).any(dim=-1)
         return torch.where(outside, surface.level + 1.0, surface.value(positions).float())
 
-    mesh = extract_mesh(
-        surface._replace(value=value, aabb=torch.stack([low - cell, high + cell])), resolution + 2, track
-    )
+    return surface._replace(value=value, aabb=torch.stack([low - cell, high + cell]))
+
+
+def extract_closed_mesh(surface: ImplicitSurface, resolution: int, track: Track = iter) -> Trimesh:
+    """:func:`extract_mesh` of the :func:`closed_surface`, without a border at the box.
+
+    Raises:
+        InputError: also where nothing but the box's own sides is left.
+    """
+    mesh = extract_mesh(closed_surface(surface, resolution), resolution + 2, track)
+    low, high = surface.aabb
+    cell = float((high - low).max()) / resolution
     vertices = torch.from_numpy(mesh.vertices).to(low)
     at_box = ((vertices < low + 0.1 * cell) | (vertices > high - 0.1 * cell)).any(dim=-1)
     if at_box.all():
@@ -83,42 +87,6 @@ def extract_closed_mesh(surface: ImplicitSurface, resolution: int, track: Track 
             f"the surface's level {surface.level:g} is never crossed in the box: all of it is inside; train longer"
         )
     return mesh
-
-
-def largest_component(mesh: Trimesh) -> Trimesh:
-    """The connected piece with the largest area."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    a, b = mesh.edges_unique.T
-    n = len(mesh.vertices)
-    _, label = connected_components(coo_matrix((np.ones(len(a), bool), (a, b)), shape=(n, n)), directed=False)
-    label_of_face = label[mesh.faces[:, 0]]
-    area = np.bincount(label_of_face, weights=mesh.area_faces)
-    return keep_faces(mesh, label_of_face == area.argmax())
-
-
-def keep_vertices(mesh: Trimesh, keep: npt.NDArray[np.bool_]) -> Trimesh:
-    """The faces all of whose corners are kept.
-
-    Raises:
-        InputError: there are none.
-    """
-    return keep_faces(mesh, keep[mesh.faces].all(axis=1))
-
-
-def keep_faces(mesh: Trimesh, keep: npt.NDArray[np.bool_]) -> Trimesh:
-    """The kept faces, and the vertices that these have.
-
-    Raises:
-        InputError: there are none.
-    """
-    from trimesh import Trimesh
-
-    if not keep.any():
-        raise InputError("cleaning leaves nothing of the mesh: leave it out, or train longer")
-    used, faces = np.unique(mesh.faces[keep], return_inverse=True)
-    return Trimesh(mesh.vertices[used], faces.reshape(-1, 3), process=False)
 
 
 def color_vertices(mesh: Trimesh, surface: ImplicitSurface) -> None:
@@ -131,25 +99,43 @@ def color_vertices(mesh: Trimesh, surface: ImplicitSurface) -> None:
     mesh.visual.vertex_colors = (255.0 * opaque).round().to(torch.uint8).numpy()  # type: ignore[union-attr]
 
 
-def move_to_world(mesh: Trimesh, transform: Float[Tensor, "3 4"], scale: float) -> None:
-    """Takes a mesh from the scene to the input data's world.
+def mesh_files(path: Path, textured: bool) -> list[Path]:
+    """The files that a mesh's own file comes with, this one first: of a textured OBJ its material and textures too."""
+    if not textured or path.suffix != ".obj":
+        return [path]
+    return [path, path.with_suffix(".mtl"), path.with_suffix(".png"), normal_map(path)]
 
-    Args:
-        mesh: the mesh, changed in place.
-        transform: nerfstudio's `dataparser_transform` T, and
-        scale: its `dataparser_scale` s: `scene = s (T_R world + T_t)`.
-    """
-    to_scene = np.eye(4)
-    to_scene[:3] = scale * transform.double().cpu().numpy()
-    mesh.apply_transform(np.linalg.inv(to_scene))
+
+def normal_map(path: Path) -> Path:
+    """Where an OBJ's normal texture is."""
+    return path.with_name(f"{path.stem}_normals.png")
 
 
 def write_mesh(mesh: Trimesh, path: Path) -> None:
-    """Writes a mesh with its colours and normals, in the format of the file's ending; the file is complete or not there.
+    """Writes a mesh with its normals and its colours or textures, in the format of the file's ending; each file is complete or not there.
 
     Raises:
-        InputError: the file exists, or cannot be written.
+        InputError: a file exists, or cannot be written.
     """
+    if path.suffix == ".obj" and hasattr(mesh.visual, "uv"):
+        _write_textured_obj(mesh, path)
+        return
     normals = {"ply": "vertex_normal", "obj": "include_normals", "glb": "include_normals"}[path.suffix[1:]]
     with new_file(path, "--output-dir") as part:
         mesh.export(part, None, **{normals: True})
+
+
+def _write_textured_obj(mesh: Trimesh, path: Path) -> None:
+    from trimesh.exchange.obj import export_obj
+
+    material: Any = mesh.visual.material  # type: ignore[union-attr]
+    material.name = path.stem
+    text, files = export_obj(mesh, include_normals=True, return_texture=True, mtl_name=path.with_suffix(".mtl").name)
+    lines = files.pop(path.with_suffix(".mtl").name)
+    # The line for normal textures of the format's PBR extension, which trimesh has not.
+    files[path.with_suffix(".mtl").name] = lines + f"\nnorm {normal_map(path).name}\n".encode()
+    with new_file(normal_map(path), "--output-dir") as part:
+        material.normalTexture.save(part)
+    for name, content in {**files, path.name: text.encode()}.items():
+        with new_file(path.with_name(name), "--output-dir") as part:
+            part.write_bytes(content)

@@ -1,14 +1,21 @@
-"""What cameras can know of an analytic scene: a surface that none of them sees cannot be learnt from their pictures."""
+"""What cameras can know of a scene or a mesh: a surface that none of them sees cannot be learnt from their pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
-from nerf_plugins.geometry.cameras import project
+from nerf_plugins.geometry.cameras import NEAREST, place, project
+from nerf_plugins.geometry.raster import rasterize
 from nerf_plugins.scenes import Camera, Scene
+
+DEPTH_PICTURE = 512
+"""Pixels along the longer side of the pictures by which a mesh's visibility is told."""
+_STEEPEST = 2.0
+"""Within half a pixel's width a surface is taken to fall away by no more than this many widths."""
 
 
 def is_observed(
@@ -30,3 +37,58 @@ def is_observed(
         t = scene.intersect(origins, offset / np.maximum(distance, 1e-12)[:, None]).t
         observed[left[t > distance - tolerance]] = True
     return observed
+
+
+def sees_mesh(
+    points: Float[np.ndarray, "n 3"],
+    vertices: Float[np.ndarray, "v 3"],
+    faces: Int[np.ndarray, "f 3"],
+    cameras: Sequence[Camera],
+    tolerance: float,
+) -> Bool[np.ndarray, "n"]:
+    """As :func:`is_observed`, with a mesh in the place of the scene, which is drawn as a depth picture for each camera.
+
+    A point may lie behind what is drawn by ``tolerance`` and two pixels' widths, since a picture knows a slope no better.
+    """
+    seen = np.zeros(len(points), dtype=bool)
+    for camera in map(_for_depth, cameras):
+        left = np.flatnonzero(~seen)
+        pixels = project(points[left], camera)
+        left = left[pixels.in_image]
+        depth = place(points[left], camera).depth
+        drawn = depth_picture(vertices, faces, camera)[pixels.row[pixels.in_image], pixels.column[pixels.in_image]]
+        seen[left[depth <= drawn + tolerance + _STEEPEST * depth / min(camera.fx, camera.fy)]] = True
+    return seen
+
+
+def depth_picture(
+    vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"], camera: Camera
+) -> Float[np.ndarray, "height width"]:
+    """Depth along the camera's axis of the nearest face at each pixel's centre, infinite where there is none.
+
+    A lens moves the corners; the sides between stay straight. A face with a corner behind the camera is left out.
+    """
+    x, y, depth = place(vertices, camera)
+    faces = faces[(depth[faces] > NEAREST).all(axis=1)]
+    inverse = np.zeros((camera.height, camera.width))
+    for part in rasterize(np.stack([x, y], axis=-1)[faces], camera.height, camera.width):
+        # 1 / depth is linear in the picture.
+        nearer = (part.weights / depth[faces[part.face]]).sum(axis=1)
+        np.maximum.at(inverse, (part.row, part.column), nearer)
+    return np.where(inverse > 0.0, 1.0 / np.maximum(inverse, 1e-300), np.inf)
+
+
+def _for_depth(camera: Camera) -> Camera:
+    """The same view in a depth picture's pixels, whatever the photo's."""
+    scale = DEPTH_PICTURE / max(camera.width, camera.height)
+    width, height = max(1, round(scale * camera.width)), max(1, round(scale * camera.height))
+    across, down = width / camera.width, height / camera.height
+    return replace(
+        camera,
+        fx=across * camera.fx,
+        cx=across * camera.cx,
+        fy=down * camera.fy,
+        cy=down * camera.cy,
+        width=width,
+        height=height,
+    )

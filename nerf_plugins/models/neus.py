@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from nerfstudio.cameras.rays import RayBundle
-from nerfstudio.viewer.viewer_elements import ViewerSlider
+from nerfstudio.viewer.viewer_elements import ViewerDropdown, ViewerSlider
 from torch import Tensor
 from torch.nn import Parameter
 
@@ -22,6 +22,7 @@ from nerf_plugins.models.outside import OutsideConfig, OutsideScene
 from nerf_plugins.models.volumetric import VolumetricModel, VolumetricModelConfig
 from nerf_plugins.ops import Composited, PackedSamples, composite, sdf_optical_depths
 from nerf_plugins.rays import Points, Rays
+from nerf_plugins.samplers.sphere_tracing import trace
 from nerf_plugins.samplers.surface import SurfaceSamplerConfig
 from nerf_plugins.samplers.upsampling import UpSamplingSamplerConfig
 from nerf_plugins.spaces import CubeSpace
@@ -39,6 +40,10 @@ class NeuSModelConfig(VolumetricModelConfig):
     """The sampler that marches an occupancy grid."""
     upsampling: UpSamplingSamplerConfig = field(default_factory=UpSamplingSamplerConfig)
     """The paper's sampler."""
+    pictures: Literal["volume", "surface"] = "volume"
+    """How evaluation and the viewer see it. volume: composited, as in training.
+    surface: the colour of one point a ray, the first on the surface (sphere tracing).
+    That is faster, has hard edges, and is not what is trained: its PSNR is another."""
     outside: OutsideConfig = field(default_factory=OutsideConfig)
     """What is outside the scene box, for scenes without masks."""
     field: SDFFieldConfig = field(default_factory=NeuSMLPConfig)
@@ -81,6 +86,12 @@ class NeuSModel(VolumetricModel):
         super().populate_modules()
         self.variance = Variance(self.config.initial_variance)
         self.outside = OutsideScene(self.config.outside, self.scene_box.aabb) if self.config.outside.n_samples else None
+        self.viewer_pictures = ViewerDropdown(
+            "Pictures",
+            self.config.pictures,
+            ["volume", "surface"],
+            hint="Composited, or one point of the surface a ray",
+        )
         self.viewer_level = ViewerSlider(
             "SDF level", 0.0, -0.1, 0.1, 0.001, hint="Distance to the surface that is shown"
         )
@@ -136,9 +147,11 @@ class NeuSModel(VolumetricModel):
             ``eikonal_error`` (), ``losses``, a dictionary, and, where it is asked for, ``curvature`` ().
         """
         rays, scene = self._rays(ray_bundle), self.scene
+        if not self.training and self.viewer_pictures.value == "surface":
+            return self._surface_picture(rays, scene)
         sampling = self.sampler.sample(rays, scene, stratified=self.training)
         background = self._background(rays)
-        behind = background if self.outside is None else self.outside(self.space, rays, background, self.training)
+        behind = self._behind(rays, background)
         if not self.training:
             rendered, normals = self._render_picture(rays, sampling.samples)
             return self._describe(rendered, rays, behind) | {"normals": 0.5 + 0.5 * normals}
@@ -151,10 +164,29 @@ class NeuSModel(VolumetricModel):
         rays = self._rays(ray_bundle)
         samples = self.sampler.sample(rays, self.scene, stratified=False).samples
         background = self._background(rays)
-        behind = background if self.outside is None else self.outside(self.space, rays, background, stratified=False)
+        behind = self._behind(rays, background)
         _, sigmas, rgbs, _ = self._evaluate(rays, samples, slice(None), level=0.0)
         rendered = composite(sigmas, rgbs, samples.t_starts, samples.t_ends, samples.packed_info)
         return self._describe(rendered, rays, behind)["rgb"]
+
+    def _behind(self, rays: Rays, background: Tensor) -> Tensor:
+        """What rays see that meet nothing in the box, (n, 3)."""
+        return background if self.outside is None else self.outside(self.space, rays, background, self.training)
+
+    @torch.no_grad()
+    def _surface_picture(self, rays: Rays, scene: Surface) -> dict[str, Tensor]:
+        """Of each ray the first point on the surface: its colour, and its normal."""
+        t, hit = trace(scene, self.space, rays, *self.space.clip(rays))
+        which = hit.nonzero()[:, 0]
+        rgb, normals = torch.zeros_like(rays.origins), torch.zeros_like(rays.origins)
+        for part in which.split(points_a_call(t.device)):
+            points = self.space.points(rays, part, t[part], t[part], self.field.needs)
+            geometry = self.field.geometry(points)
+            rgb[part] = self.field.color(points, geometry)
+            normals[part] = F.normalize(geometry.gradients, dim=-1)
+        opacity = hit.to(rgb)
+        seen = Composited(rgb, opacity, t, t, opacity)
+        return self._describe(seen, rays, self._behind(rays, self._background(rays))) | {"normals": 0.5 + 0.5 * normals}
 
     def _evaluate(
         self, rays: Rays, samples: PackedSamples, part: slice, level: float

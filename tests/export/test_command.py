@@ -198,6 +198,62 @@ def test_masks_cut_off_what_is_outside(untrained, tmp_path):
     assert mesh_of(*pipeline, options(masks="any", mask_margin=0)).area < part.area
 
 
+def test_a_textured_mesh_in_fewer_triangles_upright(tmp_path, capsys):
+    """Of a world whose y is down in the photos; all is said, in world units."""
+    model, manager = pipeline_with(two_spheres())
+    poses = torch.eye(4)[None, :3].clone()
+    poses[0, 1, 1] = -1.0
+    manager.train_dataparser_outputs.cameras = SimpleNamespace(camera_to_worlds=poses)
+    mesh = mesh_of(model, manager, options(faces=500, texture=64, up="z", min_part=0.4))
+    said = " ".join(capsys.readouterr().out.split())
+    assert 400 < len(mesh.faces) <= 500
+    assert mesh.visual.material.baseColorTexture.size == (64, 64)
+    np.testing.assert_allclose(mesh.bounds.mean(axis=0), [0.9, 0.0, 0.0], atol=0.02)
+    assert re.search(r"1 of 2 parts dropped, with 3[56]\.\d+% of the area", said)
+    assert re.search(
+        r"triangles simplified to \d+; the surface is away from them: mean 0\.00\d+ \(0\.\d+% of the", said
+    )
+    assert "500 triangles, closed" in said
+    assert "in the input data's units; the data's -y is now +z, up (the cameras' mean up is 0 degrees from it)" in said
+
+
+def test_holes_are_closed_only_if_it_is_asked_for(capsys):
+    pipeline = pipeline_with(sphere(0.5, (0.6, 0.0, 0.0)))  # it leaves the box
+    assert not mesh_of(*pipeline, options()).is_watertight
+    assert "closed" not in capsys.readouterr().out
+    assert mesh_of(*pipeline, options(close_holes=1000)).is_watertight
+    assert "1 holes closed, 0 larger ones left open" in capsys.readouterr().out
+
+
+def test_a_thing_is_picked_by_a_point_of_the_world():
+    model, manager = pipeline_with(two_spheres())
+    mesh = mesh_of(model, manager, options(point=(-1.0, 0.1, 0.0), radius=0.8))  # (-0.5, 0.05, 0) in the scene
+    np.testing.assert_allclose(mesh.bounds.mean(axis=0), [-1.0, 0.0, 0.0], atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"texture": 64, "formats": ("ply",)}, "formats ply: it holds no textures"),
+        ({"texture": 100_000}, "texture 100000: no viewer takes more than 16384 texels"),
+        ({"faces": 3}, "faces 3: give 4 triangles or more"),
+        ({"min_part": 1.0}, "min_part 1: give a share"),
+        ({"close_holes": -1}, "close_holes -1: give 0 edges or more"),
+        ({"point": (0.0, 0.0, 0.0)}, "point and radius: give both"),
+        ({"point": (0.0, 0.0, 0.0), "radius": 0.0}, "radius 0: give one above 0"),
+        ({"table": "drop"}, "table drop: give the object's place too"),
+    ],
+)
+def test_options_that_do_not_go_together(changes, message):
+    with pytest.raises(InputError, match=message):
+        command.check(options(**changes))
+
+
+def test_a_textured_mesh_is_a_glb_if_nothing_is_said():
+    assert command.formats_of(options()) == ("ply",)
+    assert command.formats_of(options(texture=64)) == ("glb",)
+
+
 def test_what_a_run_crops_its_mesh_has_not():
     model, manager = pipeline_with(sphere(0.5))  # of radius 1 in the world
     outputs = manager.train_dataparser_outputs

@@ -79,7 +79,7 @@ def test_images_without_alpha(tmp_path: Path):
 
 
 def test_other_cameras_are_refused(tmp_path: Path):
-    with pytest.raises(InputError, match="perspective cameras only"):
+    with pytest.raises(InputError, match=r"of type FISHEYE: .* need perspective ones"):
         keep(tmp_path, [left()], [[0.5, 0.0, 0.0]], camera_type=CameraType.FISHEYE)
 
 

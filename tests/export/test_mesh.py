@@ -7,7 +7,7 @@ import trimesh
 
 from nerf_plugins.errors import InputError
 from nerf_plugins.export import mesh as meshes
-from tests.export.surfaces import sphere, two_spheres
+from tests.export.surfaces import sphere
 
 
 def facing_color(p, d):
@@ -32,23 +32,6 @@ def test_a_box_that_is_inside_throughout_has_no_surface():
         meshes.extract_closed_mesh(sphere(5.0), 16)
 
 
-def test_the_largest_component_is_kept():
-    both = meshes.extract_mesh(two_spheres(), 40)
-    kept = meshes.largest_component(both)
-    assert kept.is_watertight
-    assert kept.volume == pytest.approx(4.0 / 3.0 * np.pi * 0.4**3, rel=0.03)
-    assert len(kept.vertices) == len(np.unique(kept.faces))
-
-
-def test_vertices_without_a_face_left_are_dropped():
-    m = meshes.extract_mesh(sphere(), 16)
-    half = meshes.keep_vertices(m, m.vertices[:, 2] > 0.0)
-    assert half.vertices[:, 2].min() > 0.0
-    assert half.area == pytest.approx(2.0 * np.pi * 0.49, rel=0.25)
-    with pytest.raises(InputError, match="leaves nothing"):
-        meshes.keep_vertices(m, m.vertices[:, 2] > 5.0)
-
-
 def test_colours_are_seen_against_the_normal():
     surface = sphere(color=facing_color)
     m = meshes.extract_mesh(surface, 24)
@@ -56,22 +39,6 @@ def test_colours_are_seen_against_the_normal():
     red = m.visual.vertex_colors[:, 0] / 255.0
     np.testing.assert_allclose(red, np.clip(m.vertices[:, 0] / 0.7, 0.0, 1.0), atol=0.05)
     assert (m.visual.vertex_colors[:, 1] == 51).all()
-
-
-@pytest.mark.parametrize("mirrored", [False, True])
-def test_back_to_the_world(mirrored):
-    """scene = s (T_R world + T_t); a mirroring transform must not turn the mesh inside out."""
-    angle = 0.4
-    rotation = np.array([[np.cos(angle), -np.sin(angle), 0.0], [np.sin(angle), np.cos(angle), 0.0], [0.0, 0.0, 1.0]])
-    if mirrored:
-        rotation[:, 0] *= -1.0
-    shift, scale = np.array([1.0, 2.0, -3.0]), 0.01
-    m = meshes.extract_mesh(sphere(0.5, (0.2, 0.0, 0.1)), 32)
-    meshes.move_to_world(m, torch.from_numpy(np.concatenate([rotation, shift[:, None]], axis=1)), scale)
-    centre = np.linalg.inv(rotation) @ (np.array([0.2, 0.0, 0.1]) / scale - shift)
-    r = np.linalg.norm(m.vertices - centre, axis=1)
-    np.testing.assert_allclose(r, 50.0, atol=0.01)
-    assert m.volume == pytest.approx(4.0 / 3.0 * np.pi * 50.0**3, rel=0.02)
 
 
 @pytest.mark.parametrize(("ending", "normals"), [("ply", b"float nx"), ("obj", b"\nvn "), ("glb", b"NORMAL")])

@@ -1,7 +1,8 @@
 import numpy as np
+import pytest
 
 from nerf_plugins.geometry.cameras import project
-from nerf_plugins.geometry.visibility import is_observed
+from nerf_plugins.geometry.visibility import depth_picture, is_observed, sees_mesh
 from nerf_plugins.scenes import Camera, Material, Placed, Scene, Sphere
 from nerf_plugins.scenes.cameras import look_at
 
@@ -33,3 +34,44 @@ def test_one_of_two_cameras_is_enough():
     cameras = [camera(4.0, 0.0, 0.0), camera(-4.0, 0.0, 0.0)]
     assert is_observed(points, BALL, cameras, tolerance=1e-4).tolist() == [True, True, False]
     assert not is_observed(points, BALL, [], tolerance=1e-4).any()
+
+
+def square(x: float, half: float) -> tuple[np.ndarray, np.ndarray]:
+    """Across the x axis."""
+    corners = np.array([[x, -half, -half], [x, half, -half], [x, half, half], [x, -half, half]])
+    return corners, np.array([[0, 1, 2], [0, 2, 3]])
+
+
+def test_a_depth_picture_by_hand():
+    """A square of 2 at distance 4 covers 50 x 50 of 100 x 100 pixels; what leans has the depth of each pixel's own point."""
+    depth = depth_picture(*square(0.0, 1.0), camera(4.0, 0.0, 0.0))
+    assert np.isfinite(depth).sum() == 50 * 50
+    np.testing.assert_allclose(depth[25:75, 25:75], 4.0)
+    # The plane x = y, seen in the columns right of the middle, which look along (-1, s, 0): 4 - d = s d.
+    corners = np.array([[-2.0, -2.0, -1.0], [2.0, 2.0, -1.0], [2.0, 2.0, 1.0], [-2.0, -2.0, 1.0]])
+    s = (np.arange(100) + 0.5 - 50) / 100
+    row = depth_picture(corners, np.array([[0, 1, 2], [0, 2, 3]]), camera(4.0, 0.0, 0.0))[50]
+    np.testing.assert_allclose(row[np.isfinite(row)], (4.0 / (1.0 + s))[np.isfinite(row)], rtol=1e-9)
+    assert np.isfinite(row).sum() > 60
+
+
+def test_of_two_faces_the_nearer_is_drawn_in_any_order():
+    near, far = square(1.0, 0.5), square(-1.0, 0.5)
+    vertices = np.concatenate([near[0], far[0]])
+    for faces in (np.concatenate([near[1], far[1] + 4]), np.concatenate([far[1] + 4, near[1]])):
+        assert depth_picture(vertices, faces, camera(4.0, 0.0, 0.0))[50, 50] == pytest.approx(3.0)
+
+
+def test_a_face_behind_the_camera_hides_nothing():
+    assert np.isinf(depth_picture(*square(6.0, 1.0), camera(4.0, 0.0, 0.0))).all()
+
+
+def test_what_one_camera_sees_of_a_mesh():
+    """As of the scene above: a square hides what is behind it, not what is beside."""
+    points = np.array([[0.0, 0, 0], [-0.5, 0, 0], [1.5, 0, 0], [-0.5, 1.2, 0], [0, 3.0, 0], [5, 0, 0]])
+    mesh = square(0.0, 1.0)
+    seen = sees_mesh(points, *mesh, [camera(4.0, 0.0, 0.0)], tolerance=0.02)
+    assert seen.tolist() == [True, False, True, True, False, False]
+    both = sees_mesh(points, *mesh, [camera(4.0, 0.0, 0.0), camera(-4.0, 0.0, 0.0)], tolerance=0.02)
+    assert both[:4].all()
+    assert not sees_mesh(points, *mesh, [], tolerance=0.02).any()

@@ -602,3 +602,47 @@ def test_the_space_is_a_cube_around_the_box():
 def test_curvature_eps_is_named():
     with pytest.raises(InputError, match=r"curvature_eps must be > 0, got 0\.0"):
         NeuSModelConfig(curvature_eps=0.0)
+
+
+# Pictures of the surface alone.
+
+
+@pytest.mark.parametrize(("half", "centre", "level"), [(1.0, 0.0, 0.0), (2.0, 0.7, 0.0), (1.0, 0.0, 0.1)])
+def test_a_picture_of_the_surface_shows_its_first_point(half: float, centre: float, level: float):
+    """To a thousandth, at the viewer's level, also obliquely; what misses is background."""
+    model = sharp_sphere(half, centre, pictures="surface", background_color="white").eval()
+    model.viewer_level.value = level  # type: ignore[misc]
+    radius, offsets = 0.5 + level, torch.tensor([0.0, 0.3, 0.45, 0.9])
+    bundle = make_bundle(4)
+    bundle.origins = centre + half * torch.stack([offsets, 0.0 * offsets, torch.full((4,), 3.0)], dim=-1)
+    bundle.directions = torch.tensor([[0.0, 0.0, -1.0]]).expand(4, 3)
+    outputs = model(bundle)
+    z = (radius**2 - offsets[:3] ** 2).sqrt()
+    torch.testing.assert_close(outputs["depth"][:3, 0], half * (3.0 - z), atol=1e-3 * half, rtol=0.0)
+    normals = torch.stack([offsets[:3], torch.zeros(3), z], dim=-1) / radius
+    torch.testing.assert_close(2.0 * outputs["normals"][:3] - 1.0, normals, atol=5e-3, rtol=0.0)
+    assert outputs["accumulation"][:, 0].tolist() == [1.0, 1.0, 1.0, 0.0]
+    assert outputs["rgb"].tolist() == [[1.0, 0.0, 0.0]] * 3 + [[1.0, 1.0, 1.0]]
+
+
+def test_a_camera_inside_sees_the_surface_at_once_and_no_rays_are_no_picture():
+    model = sharp_sphere(pictures="surface").eval()
+    assert float(model(a_ray(torch.zeros(3), torch.tensor([0.0, 0.0, 1.0])))["depth"]) < 0.06
+    assert model(make_bundle(0))["rgb"].shape == (0, 3)
+
+
+def test_training_is_the_same_whatever_pictures_show():
+    model = make_model(pictures="surface").train()
+    assert "losses" in model(make_bundle())
+
+
+def test_of_two_crossings_the_first_is_seen_and_what_is_outside_stays_behind():
+    model, _ = outside_model(1e3, pictures="surface")
+    model.field = Sphere()
+    model.eval()
+    outputs = model(a_ray(torch.tensor([0.0, 0.0, 3.0]), torch.zeros(3)))
+    assert outputs["rgb"].tolist() == [[1.0, 0.0, 0.0]]
+    assert float(outputs["depth"]) == pytest.approx(2.5, abs=1e-3)
+    missed = model(a_ray(torch.tensor([0.0, 0.9, 3.0]), torch.tensor([0.0, 0.9, 0.0])))
+    assert float(missed["accumulation"]) == 0.0
+    assert float(missed["rgb"].sum()) > 0.0
