@@ -82,7 +82,17 @@ def make_camera_path(options: PathOptions, config: TrainerConfig, training: View
     native_width, native_height = training.size
     height = options.height or native_height
     width, height = even_size(options.width or height * native_width / native_height, height)
-    return CameraPath(poses, fovs, width, height, options.fps, closed)
+    return CameraPath(poses, fovs, width, height, options.fps, closed, _times(options, training, len(poses)))
+
+
+def _times(options: PathOptions, training: Views, n: int) -> Float[np.ndarray, "n"] | None:
+    """The time of each view; None where the dataset has none."""
+    if training.cameras.times is not None:
+        return np.linspace(*(options.time or (0.0, 0.0)), n)
+    if options.time is not None:
+        start, end = options.time
+        raise InputError(f"time {start:g} {end:g}: the run's dataset has no times: leave the option out")
+    return None
 
 
 def _through_images(
