@@ -73,9 +73,7 @@ class WarpNetwork(nn.Module):
         self.position = WindowedEncoding(config.position, 3)
         self.time = WindowedEncoding(config.time, 1)
         self.layers = SkipLayers(self.position.width + self.time.width, config.W, config.D, config.skips)
-        self.head = nn.Linear(config.W, n_outputs)
-        nn.init.uniform_(self.head.weight, -1e-4, 1e-4)  # as Nerfies, appendix A
-        nn.init.zeros_(self.head.bias)
+        self.head = start_small(nn.Linear(config.W, n_outputs))
 
     def forward(self, points: Points) -> Float[Tensor, "n n_outputs"]:
         """Its outputs in float32."""
@@ -86,6 +84,13 @@ class WarpNetwork(nn.Module):
         inputs = torch.cat([self.position(pad_rows(points.positions), dtype), times], dim=-1)
         (outputs,) = linear(self.layers(pad_columns(inputs)), self.head)
         return first_rows(outputs.float(), n)
+
+
+def start_small(head: nn.Linear) -> nn.Linear:
+    """A last layer whose outputs are near 0 at first. Source: Park et al., Nerfies, 2021, appendix A."""
+    nn.init.uniform_(head.weight, -1e-4, 1e-4)
+    nn.init.zeros_(head.bias)
+    return head
 
 
 def check_motion(dataset: Dataset) -> None:
