@@ -21,6 +21,7 @@ from nerf_plugins.export.options import MeshOptions
 from nerf_plugins.image_fitting.options import FitImageOptions
 from nerf_plugins.mesh_evaluation.options import EvalMeshOptions
 from nerf_plugins.sweep.options import SweepOptions
+from nerf_plugins.tracks.options import TracksOptions
 
 
 class Command(NamedTuple):
@@ -44,6 +45,7 @@ COMMANDS = {
         "camera_paths",
         "Write a camera path for `ns-render camera-path` and the viewer, and say how new its views are.",
     ),
+    "tracks": Command(TracksOptions, "tracks"),
     "fit-image": Command(FitImageOptions, "image_fitting"),
     "sweep": Command(SweepOptions, "sweep"),
     "metrics": Command(MetricsOptions, "evaluation"),

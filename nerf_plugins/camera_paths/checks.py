@@ -39,6 +39,12 @@ def angles(name: str, values: Sequence[float]) -> None:
             raise InputError(f"{name} {value:g}: give degrees from 0 to 180")
 
 
+def time(name: str, value: float) -> None:
+    """A time of a moving scene."""
+    if not 0.0 <= value <= 1.0:
+        raise InputError(f"{name} {value:g}: give one in [0, 1]")
+
+
 def direction(name: str, values: Sequence[float] | None) -> None:
     """A vector with a direction, or none."""
     if values is None:

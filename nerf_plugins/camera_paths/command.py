@@ -84,7 +84,18 @@ def make_camera_path(options: PathOptions, config: TrainerConfig, training: View
     height = options.height or native_height
     width, height = even_size(options.width or height * native_width / native_height, height)
     styles = styles_along(options.style, len(poses), training.names)
-    return CameraPath(poses, fovs, width, height, options.fps, closed, styles)
+    times = _times(options, training, len(poses))
+    return CameraPath(poses, fovs, width, height, options.fps, closed, styles, times)
+
+
+def _times(options: PathOptions, training: Views, n: int) -> Float[np.ndarray, "n"] | None:
+    """The time of each view; None where the dataset has none."""
+    if training.cameras.times is not None:
+        return np.linspace(*(options.time or (0.0, 0.0)), n)
+    if options.time is not None:
+        start, end = options.time
+        raise InputError(f"time {start:g} {end:g}: the run's dataset has no times: leave the option out")
+    return None
 
 
 def _through_images(

@@ -4,6 +4,7 @@
   (vertical, degrees) and ``aspect``. Pixels are squares, the principal point is the centre. This is what is rendered.
 * ``keyframes``: some of these views, ``matrix`` being the same as ``camera_to_world``. The viewer reads only these, lays its own spline
   through them, and does not read ``is_cycle``: tick its "Loop" for a closed path.
+* of a moving scene ``render_time`` in each view and keyframe: its time, in [0, 1]. nerfstudio takes the times of all views or of none.
 * in a view of ``camera_path``, ``novelty``: ``distance`` to the nearest training camera, in the model's unit; ``angle`` in degrees to the
   training camera that looks most nearly the same way; and ``nearest``: image, distance and angle of the nearest training cameras.
 * in a view of ``camera_path``, ``style``, where ``--style`` was given: shares of the looks of training photos, by name (``mean`` is that of
@@ -37,6 +38,7 @@ class CameraPath(NamedTuple):
         fps: views a second.
         closed: the first view follows the last.
         styles: of each view, shares of the looks of training photos, by name; empty for the mean look in all.
+        times: of the views, in [0, 1]; None where the scene does not move.
     """
 
     poses: Float[np.ndarray, "n 4 4"]
@@ -46,6 +48,7 @@ class CameraPath(NamedTuple):
     fps: float
     closed: bool
     styles: Sequence[Mapping[str, float]] = ()
+    times: Float[np.ndarray, "n"] | None = None
 
 
 def even_size(width: float, height: float) -> tuple[int, int]:
@@ -66,6 +69,8 @@ def to_json(path: CameraPath, novelty: Novelty, names: Sequence[str]) -> dict[st
         {"camera_to_world": pose.ravel().tolist(), "fov": float(fov), "aspect": aspect}
         for pose, fov in zip(path.poses, path.fovs)
     ]
+    if path.times is not None:
+        views = [view | {"render_time": float(time)} for view, time in zip(views, path.times)]
     # No "default_fov": the viewer would show frames that have it with the slider's field of view instead.
     return {
         "camera_type": "perspective",
@@ -106,6 +111,7 @@ def _keyframes(views: Sequence[dict[str, Any]], fps: float) -> list[dict[str, An
             "matrix": views[i]["camera_to_world"],
             "fov": views[i]["fov"],
             "aspect": views[i]["aspect"],
+            **_time(views[i]),
             # The last one may be nearer than the others are.
             "override_transition_enabled": i == last,
             "override_transition_sec": max((i - before) / fps, 1e-3),
@@ -116,6 +122,11 @@ def _keyframes(views: Sequence[dict[str, Any]], fps: float) -> list[dict[str, An
 
 def _style(path: CameraPath, view: int) -> dict[str, Any]:
     return {"style": dict(path.styles[view])} if path.styles else {}
+
+
+def _time(view: dict[str, Any]) -> dict[str, Any]:
+    """A keyframe's time, where there is one; without the switch the viewer would show it at the time of its slider."""
+    return {"render_time": view["render_time"], "override_time_enabled": True} if "render_time" in view else {}
 
 
 def _describe(novelty: Novelty, view: int, names: Sequence[str]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from nerf_plugins.fields.base import NO_DATASET, Dataset
 from nerf_plugins.fields.encodings import WindowedEncoding, WindowedEncodingConfig
 from nerf_plugins.fields.layers import LinearLayers, pad_rows
 from nerf_plugins.fields.nerf_hash import NeRFHash, NeRFHashConfig
+from nerf_plugins.fields.warps.base import check_motion
 from nerf_plugins.rays import Needs, Points
 
 
@@ -31,6 +32,9 @@ class TimedHash(NeRFHash):
 
     Nothing says that what is seen at two times is the same thing moved. Source: T-NeRF, the baseline of Pumarola et al., D-NeRF, 2021,
     section 5, on a hash encoding.
+
+    Raises:
+        InputError: all photos are of one time.
     """
 
     config: TimedHashConfig
@@ -38,6 +42,7 @@ class TimedHash(NeRFHash):
 
     def __init__(self, config: TimedHashConfig, dataset: Dataset = NO_DATASET) -> None:
         super().__init__(config, dataset)
+        check_motion(dataset)
         self.time = WindowedEncoding(config.time, 1)
         self.density_layer = LinearLayers(self.encoding.width + self.time.width, config.width, config.density_layers)
 

@@ -1,33 +1,29 @@
-"""dnerf-hash-custom: a small smooth displacement network before a radiance field on a hash encoding.
+"""dnerf-hash-custom: coarse volumes that displace points, before a radiance field on a hash encoding that is told the time.
 
-Source: Pumarola et al., D-NeRF, 2021; Müller et al., Instant Neural Graphics Primitives, 2022; Park et al., Nerfies, 2021 (coarse to fine).
+Source: Pumarola et al., D-NeRF, 2021; Müller et al., Instant Neural Graphics Primitives, 2022; Fang et al., Fast Dynamic Radiance Fields
+with Time-Aware Neural Voxels, 2022, section 3.3: the time for the canonical field too; Park et al., Nerfies, 2021 (coarse to fine).
 """
 
 from nerf_plugins.engine.optimizers import FusedAdamOptimizerConfig
 from nerf_plugins.engine.schedulers import WarmupExponentialSchedulerConfig
 from nerf_plugins.fields.deformed import DeformedFieldConfig
-from nerf_plugins.fields.encodings import WindowedEncodingConfig
-from nerf_plugins.fields.nerf_hash import NeRFHashConfig
-from nerf_plugins.fields.warps.displacement import DisplacementConfig
+from nerf_plugins.fields.timed_hash import TimedHashConfig
+from nerf_plugins.fields.warps.volumes import VolumesConfig
 from nerf_plugins.methods.base import make_method
 from nerf_plugins.methods.presets import hash_group, hash_table, march_for_hash, moving_grid
 from nerf_plugins.models.nerf import NerfModelConfig
 
 method = make_method(
     "dnerf-hash-custom",
-    "A displacement network before NeRF on a hash encoding, for moving scenes: the fast one; on CUDA and CPU, no compiler.",
+    "A displacement from coarse volumes before NeRF on a hash encoding, for moving scenes: the fast one; on CUDA and CPU, no compiler.",
     NerfModelConfig(
-        occupancy=march_for_hash(moving_grid()),
+        occupancy=march_for_hash(moving_grid(), min_transmittance=0.0),
         field=DeformedFieldConfig(
-            warp=DisplacementConfig(
-                D=4,
-                W=128,
-                skips=(),
-                position=WindowedEncodingConfig(n_frequencies=4, start_frequencies=1.0, share=0.5),
-                time=WindowedEncodingConfig(n_frequencies=6),
+            warp=VolumesConfig(),
+            # Fine levels come later: their gradient would tear the warp while it is still far off. The time mends what no warp can.
+            canonical=TimedHashConfig(
+                encoding=hash_table(interpolation="smoothstep", start_levels=4), density_layers=2
             ),
-            # Fine levels come later: their gradient would tear the warp while it is still far off.
-            canonical=NeRFHashConfig(encoding=hash_table(interpolation="smoothstep", start_levels=4)),
         ),
     ),
     groups={

@@ -24,8 +24,9 @@ def static_grid() -> OccupancyGridConfig:
 
 
 def moving_grid() -> OccupancyGridConfig:
-    """Of a scene that moves: a cell is visited at one random time, and remembers the densest for long."""
-    return OccupancyGridConfig(resolution=by_device(96, 128), warmup_steps=by_device(256, 512), decay=0.99)
+    """Of a scene that moves: a cell is visited at one random time, and remembers the densest for longer. An occupied one is visited each 50
+    steps or so: with a decay of 0.99 it would take 10,000 steps to forget a cloud of the beginning."""
+    return OccupancyGridConfig(resolution=by_device(96, 128), warmup_steps=by_device(256, 512), decay=0.95)
 
 
 def march_for_mlp(grid: OccupancyGridConfig, samples_per_batch: int) -> OccupancySamplerConfig:
@@ -37,15 +38,20 @@ def march_for_mlp(grid: OccupancyGridConfig, samples_per_batch: int) -> Occupanc
     )
 
 
-def march_for_hash(grid: OccupancyGridConfig) -> OccupancySamplerConfig:
-    """For a field on a hash table, where looking at the densities first pays on a CPU."""
+def march_for_hash(grid: OccupancyGridConfig, min_transmittance: float | None = None) -> OccupancySamplerConfig:
+    """For a field on a hash table, where looking at the densities first pays on a CPU.
+
+    Args:
+        grid: the occupancy grid.
+        min_transmittance: None: looks first on a CPU. 0: never, for a field whose density is most of its cost.
+    """
     return OccupancySamplerConfig(
         grid=grid,
         budget=RayBudgetConfig(
             samples_per_batch=by_device(1 << 13, 1 << 18), max_rays_per_batch=by_device(1 << 13, 1 << 14)
         ),
         steps_per_diagonal=by_device(400, 1024),
-        min_transmittance=by_device(1e-3, 0.0),
+        min_transmittance=by_device(1e-3, 0.0) if min_transmittance is None else min_transmittance,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,6 +28,7 @@ from nerf_plugins.export.implicit import ImplicitSurface
 from nerf_plugins.export.mesh import color_vertices, model_mesh
 from nerf_plugins.fields.base import Dataset, Field, Parts, join_groups
 from nerf_plugins.fields.codes import PHOTO_WEIGHTS, codes_in
+from nerf_plugins.fields.deformed import DeformedField
 from nerf_plugins.fields.growing import grow
 from nerf_plugins.models.camera_poses import CameraPosesConfig
 from nerf_plugins.models.half_image import photo_psnrs
@@ -174,6 +176,21 @@ class VolumetricModel(Model):
     @abstractmethod
     def implicit_surface(self, time: float = 0.0) -> ImplicitSurface:
         """The surface that the model has learnt; of a moving scene, that of a time in [0, 1]."""
+
+    def warp_at(self, time: float) -> Callable[[Tensor], Tensor]:
+        """What takes positions of the space (n, 3), at a time in [0, 1], to their places in the canonical scene, in the field's units;
+        differentiable.
+
+        Raises:
+            InputError: the field is seen through no warp.
+        """
+        field = self.field
+        if not isinstance(field, DeformedField):
+            raise InputError(
+                f"a {type(field).__name__} does not say where things go: motion is known of fields that are seen through a warp "
+                "(dnerf-hash-custom)"
+            )
+        return lambda positions: field.in_canonical(self._points_at(positions, time)).positions
 
     def colored_mesh(self, resolution: int) -> Trimesh:
         """The surface as it is now, in the scene's space; arguments and errors are those of `model_mesh`."""

@@ -28,11 +28,11 @@ FLOAT32 = 1e-5
 FOV = np.degrees(0.6911112070083618)
 
 
-def write_config(place: Path, name: str, **subset) -> Path:
+def write_config(place: Path, name: str, scene: str = "demo", **subset) -> Path:
     """The config.yml of a run on eight training images of 20 pixels, without a checkpoint."""
     config = deepcopy(vanilla_nerf.method.config)
     config.output_dir, config.experiment_name, config.timestamp = place, "e", name
-    data = DemoDataParserConfig(data=place / "demo", resolution=20, num_train=8, num_val=1, num_test=3)
+    data = DemoDataParserConfig(data=place / scene, scene=scene, resolution=20, num_train=8, num_val=1, num_test=3)
     config.pipeline.datamanager.dataparser = data
     config.pipeline.datamanager.subset = SubsetConfig(**subset)
     config.pipeline.model.field = NeRFMLPConfig(D=2, W=32, skips=())
@@ -161,6 +161,17 @@ def test_interpolation_goes_through_the_dataset(capsys, tmp_path, load_config, s
         assert min(on_them) > 0.1
 
 
+def test_a_camera_that_stands_still_while_time_goes_on_and_the_other_way_round(capsys, tmp_path, workspace):
+    config = write_config(workspace, "moving", "moving")
+    standing = make(capsys, tmp_path, "orbit", config, "--arc", 0, "--frames", 3, "--time", 0.2, 1)
+    assert [view["render_time"] for view in standing["camera_path"]] == pytest.approx([0.2, 0.6, 1.0])
+    poses = poses_of(standing)
+    np.testing.assert_array_equal(poses, poses[:1].repeat(3, axis=0))
+    (tmp_path / "path.json").unlink()
+    frozen = make(capsys, tmp_path, "orbit", config, "--frames", 3)
+    assert [view["render_time"] for view in frozen["camera_path"]] == [0.0] * 3
+
+
 def test_interpolation_of_some_images(capsys, tmp_path, load_config):
     views = read_views(read_config(load_config), "train")
     content = make(capsys, tmp_path, "interpolate", load_config, "--images", "r_6", 2, "--steps", 1, "--closed")
@@ -213,6 +224,9 @@ def one_line(capsys, *arguments) -> str:
         ("orbit --height 1", "height 1"),
         ("orbit --fov 180", "fov 180"),
         ("orbit --nearest 0", "nearest 0"),
+        ("orbit --time 0 1.5", "time 1.5"),
+        ("orbit --time nan 1", "time nan"),
+        ("orbit --time 0 1", "time 0 1: the run's dataset has no times"),
         ("spiral --distances 1 -1", "distances -1"),
         ("spiral --angles 0 200", "angles 200"),
         ("cone --angles 10 20 --radii 1 2", "not both"),

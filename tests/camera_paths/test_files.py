@@ -39,6 +39,18 @@ def test_nerfstudio_reads_the_same_cameras(count):
     assert written["is_cycle"] is True
 
 
+def test_nerfstudio_and_the_viewer_read_the_times():
+    path, still = content(130)
+    assert get_path_from_json(still).times is None
+    path = path._replace(times=np.linspace(0.25, 1.0, 130))
+    novelty = view_novelty(path.poses, ring(np.zeros(3), 2.0, 1.0, 3), 2)
+    written = json.loads(json.dumps(to_json(path, novelty, ["a.png", "b.png", "c.png"])))
+    np.testing.assert_allclose(get_path_from_json(written).times.flatten(), path.times, rtol=1e-6)
+    keyframes = written["keyframes"]
+    assert [k["render_time"] for k in keyframes] == [path.times[i] for i in [*range(0, 129, 3), 129]]
+    assert all(k["override_time_enabled"] for k in keyframes)
+
+
 def test_each_view_says_how_new_it_is():
     path, written = content(6)
     found = view_novelty(path.poses, ring(np.zeros(3), 2.0, 1.0, 3), 2)

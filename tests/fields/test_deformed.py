@@ -106,9 +106,10 @@ def test_fields_of_cones_are_refused(monkeypatch):
         deformed()
 
 
-def test_photos_of_one_time_are_refused():
+@pytest.mark.parametrize("config", [DeformedFieldConfig(canonical=HASH), TimedHashConfig(encoding=TABLE)])
+def test_photos_of_one_time_are_refused(config):
     with pytest.raises(InputError, match=r"all 3 photos have the time 0\.5"):
-        deformed(dataset=Dataset(3, torch.full((3,), 0.5)))
+        config.setup(dataset=Dataset(3, torch.full((3,), 0.5)))
 
 
 def test_a_moving_ball_is_found():

@@ -110,6 +110,9 @@ class PathOptions:
     style: tuple[str, ...] = ()
     """Of a run with codes of photos: training photos, as ends of their paths ("r_3"), or mean.
     Their looks are gone through evenly along the path, from the first to the last. Empty: the mean of all."""
+    time: tuple[float, float] | None = None
+    """Of a moving scene: the times of the first and of the last view, in [0, 1]; from view to view the time goes evenly. Twice the same
+    holds it. None: it is held at 0, where the dataset has times."""
     nearest: int = 3
     """For each view this many of the nearest training cameras are written into the file."""
 
@@ -126,6 +129,8 @@ class PathOptions:
                 checks.at_least(name, size, 2, "pixels")
         if self.fov is not None and not 0.0 < self.fov < 180.0:
             raise InputError(f"fov {self.fov:g}: give degrees between 0 and 180")
+        for time in self.time or ():
+            checks.time("time", time)
 
 
 @dataclass(frozen=True, kw_only=True)
