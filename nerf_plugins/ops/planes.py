@@ -90,7 +90,15 @@ def plane_layout(groups: Sequence[PlaneGroup], products: Sequence[Sequence[int]]
 
 
 def split_planes(table: Float[Tensor, "n_vertices n_features"], layout: PlaneLayout) -> list[Float[Tensor, "..."]]:
-    """The table's planes and lines, one tensor (how many, size, [size,] n_features) a group; they share its memory, with gradients."""
+    """The table's planes and lines, one tensor (how many, size, [size,] n_features) a group; they share its memory, with gradients.
+
+    Example:
+        A plane with 2 by 3 vertices, and a line with 4.
+
+        >>> layout = plane_layout([PlaneGroup(((0, 1),), (2, 3)), PlaneGroup(((2,),), (4,))], products=[[0, 1]])
+        >>> [tuple(group.shape) for group in split_planes(torch.zeros(10, 8), layout)]
+        [(1, 2, 3, 8), (1, 4, 8)]
+    """
     parts = table.split([prod(shape) for shape in layout.shapes])
     return [part.view(*shape, -1) for part, shape in zip(parts, layout.shapes)]
 
