@@ -13,6 +13,7 @@ method = make_method(
     "dvgo-custom",
     "Grids of densities and features that become finer, and a shallow colour network, in Warp; on CUDA and CPU, no compiler.",
     NerfModelConfig(
+        sampler="auto",
         occupancy=march_for_voxels(static_grid()),
         field=DVGOConfig(
             voxels=VoxelGridConfig(density_tv=1e-4),

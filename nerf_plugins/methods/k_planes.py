@@ -14,6 +14,7 @@ method = make_method(
     "k-planes-custom",
     "K-Planes: products of planes in Warp, for scenes that stand still or move; on CUDA and CPU, no compiler.",
     NerfModelConfig(
+        sampler="auto",
         occupancy=march_for_hash(moving_grid()),
         field=KPlanesConfig(
             encoding=KPlanesEncodingConfig(

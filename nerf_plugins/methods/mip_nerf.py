@@ -16,6 +16,7 @@ method = make_method(
     "mip-nerf-custom",
     "Mip-NeRF (8x256 MLP on the pixels' cones, anti-aliased), marched through an occupancy grid by Warp kernels; on CUDA and CPU.",
     NerfModelConfig(
+        sampler="auto",
         occupancy=march_for_mlp(static_grid(), samples_per_batch=by_device(1 << 13, 1 << 18)),
         field=MipNeRFConfig(),
     ),

@@ -13,6 +13,7 @@ method = make_method(
     "plenoxels-custom",
     "No network: densities and spherical harmonics on a grid that becomes finer, looked up in Warp; on CUDA and CPU, no compiler.",
     NerfModelConfig(
+        sampler="auto",
         occupancy=march_for_voxels(static_grid()),
         field=PlenoxelsConfig(
             voxels=VoxelGridConfig(density_tv=1e-3, color_tv=1e-3),

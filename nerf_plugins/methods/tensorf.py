@@ -16,6 +16,7 @@ method = make_method(
     "tensorf-custom",
     "TensoRF: factorised tensors in Warp and a small shader, from coarse to fine; on CUDA and CPU, no compiler.",
     NerfModelConfig(
+        sampler="auto",
         occupancy=march_for_hash(static_grid()),
         field=TensoRFConfig(
             density_tensor=TensorEncodingConfig(
