@@ -6,6 +6,7 @@ import ast
 import contextlib
 import dataclasses
 import io
+import itertools
 import re
 import shlex
 import sys
@@ -57,8 +58,9 @@ def commands(page: Path) -> Iterator[list[str]]:
     for block in blocks(page, "bash"):
         for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
-            if words:
-                yield words
+            for joins, command in itertools.groupby(words, "&&".__eq__):
+                if not joins:
+                    yield list(command)
 
 
 # Command lines.

@@ -23,7 +23,7 @@ class TracksOptions:
     resolution: int = 96
     """Cells along the longest side of the scene box, in which the surface is looked for at each time."""
     truth: Path | None = None
-    """An npz file with "times" (t,) and "points" (t, n, 3), the same material points at each time in the input data's world units. Its
-    points at the first time are then followed to its other times, and the errors are printed and written."""
+    """An npz file with "times" (t,) and "points" (t, n, 3), the same material points at each time in the input data's world units.
+    Its points at the first time are then followed to its other times, and the errors are printed and written."""
     npz_only: bool = False
     """Write no PLY files."""

@@ -111,8 +111,8 @@ class PathOptions:
     """Of a run with codes of photos: training photos, as ends of their paths ("r_3"), or mean.
     Their looks are gone through evenly along the path, from the first to the last. Empty: the mean of all."""
     time: tuple[float, float] | None = None
-    """Of a moving scene: the times of the first and of the last view, in [0, 1]; from view to view the time goes evenly. Twice the same
-    holds it. None: it is held at 0, where the dataset has times."""
+    """Of a moving scene: the times of the first and of the last view, in [0, 1]; from view to view the time goes evenly.
+    Twice the same holds it. None: it is held at 0, where the dataset has times."""
     nearest: int = 3
     """For each view this many of the nearest training cameras are written into the file."""
 

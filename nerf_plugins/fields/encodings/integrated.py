@@ -25,8 +25,8 @@ class IntegratedEncodingConfig(EncodingConfig):
     base_frequency: float = torch.pi
     """Angular frequency of the first octave."""
     basis: Literal["axes", "icosahedron"] = "axes"
-    """Directions along which sine and cosine are taken: x, y and z (Mip-NeRF), or 21 in which an icosahedron has corners (Mip-NeRF 360),
-    which tell a long thin Gaussian from a round one whichever way it lies."""
+    """Directions along which sine and cosine are taken. axes: x, y and z (Mip-NeRF).
+    icosahedron: 21 (Mip-NeRF 360), which tell a long thin Gaussian from a round one whichever way it lies."""
 
     def __post_init__(self) -> None:
         if self.n_frequencies < 1 or not self.base_frequency > 0:
