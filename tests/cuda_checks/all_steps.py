@@ -16,7 +16,7 @@ EVERY_METHOD = {"as it is": [], "mixed precision": ["mixed_precision=true"]}
 FURTHER = {
     ("nerf-hash-custom", "camera poses"): ["pipeline.model.camera_optimizer.mode=SO3xR3"],
     ("nerf-hash-custom", "images on the GPU"): ["pipeline.datamanager.images_on_gpu=true"],
-    ("nerf-hash-custom", "contracted"): ["pipeline.model.space=contracted"],
+    ("nerf-hash-custom", "contracted"): ["pipeline.model.space=contracted", "pipeline.model.sampler=occupancy"],
     ("vanilla-nerf-custom", "hierarchical"): ["pipeline.model.sampler=hierarchical"],
     ("mip-nerf-custom", "two passes"): ["pipeline.model.sampler=two_pass"],
     ("neus-custom", "upsampling"): ["pipeline.model.sampler=upsampling"],

@@ -1,5 +1,6 @@
 """`nerf-plugins mesh`, in this process, on a run that was written without training."""
 
+import contextlib
 import re
 from copy import deepcopy
 from pathlib import Path
@@ -146,7 +147,11 @@ def test_the_memory_of_the_machine_or_of_its_container(tmp_path, monkeypatch):
 def pipeline_with(surface, space=None, **datamanager) -> tuple[SimpleNamespace, SimpleNamespace]:
     """A model and a data manager whose world is twice as large as the scene."""
     outputs = SimpleNamespace(dataparser_transform=torch.eye(4)[:3], dataparser_scale=0.5)
-    model = SimpleNamespace(implicit_surface=lambda time: surface, space=space or BoxSpace(torch.tensor(BOX)))
+    model = SimpleNamespace(
+        implicit_surface=lambda time: surface,
+        space=space or BoxSpace(torch.tensor(BOX)),
+        shown=lambda weights: contextlib.nullcontext(),
+    )
     return model, SimpleNamespace(train_dataparser_outputs=outputs, **datamanager)
 
 
