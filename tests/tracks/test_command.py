@@ -31,12 +31,14 @@ def write_run(place: Path, method, name: str) -> Path:
     else:
         config.pipeline.model.field.encoding = table
     config.save_config()
+    torch.manual_seed(0)
     pipeline = config.pipeline.setup(device="cpu", test_mode="inference")
     field = getattr(pipeline.model.field, "canonical", pipeline.model.field)
-    torch.manual_seed(0)
     torch.nn.init.normal_(field.encoding.table)
     torch.nn.init.normal_(field.density_head.weight)
-    torch.nn.init.constant_(field.density_head.bias, 4.9)  # densities of 1 to 30, with the surface at 10
+    with torch.no_grad():  # the surface lies where the density is the median
+        densities = -pipeline.model.implicit_surface().value(torch.rand(500, 3) - 0.5)
+        field.density_head.bias += torch.log(pipeline.model.config.surface_density / densities.median())
     config.get_checkpoint_dir().mkdir(parents=True)
     torch.save({"pipeline": pipeline.state_dict(), "step": 0}, config.get_checkpoint_dir() / "step-000000000.ckpt")
     return config.get_base_dir() / "config.yml"
