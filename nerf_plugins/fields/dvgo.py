@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import Parameter
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.fields.appearance import AppearanceConfig, make_appearance
 from nerf_plugins.fields.base import NO_DATASET, Dataset, Parts, RadianceField, RadianceFieldConfig
 from nerf_plugins.fields.encodings import SphericalHarmonics, SphericalHarmonicsConfig
 from nerf_plugins.fields.layers import LinearLayers, first_rows, linear, pad_columns, pad_rows
@@ -30,6 +31,8 @@ class DVGOConfig(RadianceFieldConfig):
     """The grids."""
     feature_width: int = 12
     """Numbers of a vertex that the colour network sees."""
+    appearance: AppearanceConfig = AppearanceConfig()  # noqa: RUF009 - frozen
+    """What differs between the photos: light, exposure, style; seen by the colour alone."""
     width: int = 64
     """Width of the colour network's hidden layers."""
     color_layers: int = 1
@@ -77,9 +80,10 @@ class DVGO(RadianceField):
             density=0.0,
             activate=lambda numbers: config.density_scale * F.softplus(numbers + config.bias),
         )
-        self.color_layers = LinearLayers(
-            config.feature_width + self.directions.width, config.width, config.color_layers
-        )
+        self.appearance = make_appearance(config.appearance, dataset)
+        self.needs = self.needs | self.appearance.needs
+        seen = config.feature_width + self.appearance.width + self.directions.width
+        self.color_layers = LinearLayers(seen, config.width, config.color_layers)
         self.color_head = nn.Linear(config.width, 3)
 
     def param_groups(self) -> dict[str, list[Parameter]]:
@@ -87,7 +91,11 @@ class DVGO(RadianceField):
         return {
             "density_grid": [self.voxels.density],
             "color_grid": [self.voxels.color],
-            "fields": [*self.color_layers.parameters(), *self.color_head.parameters()],
+            "fields": [
+                *self.color_layers.parameters(),
+                *self.color_head.parameters(),
+                *self.appearance.parameters(),
+            ],
         }
 
     def parts(self) -> Parts:
@@ -104,10 +112,12 @@ class DVGO(RadianceField):
         assert points.directions is not None
         dtype = resolve_precision(self.config.precision, points.positions.device)
         directions = points.encoded(self.directions, points.directions)
-        features = torch.cat([self.voxels.colors(points.positions), directions], dim=-1)
+        of_photos = self.appearance.inputs(points)
+        features = torch.cat([self.voxels.colors(points.positions), *of_photos, directions], dim=-1)
         hidden = self.color_layers(pad_columns(pad_rows(features)).to(dtype))
         (color,) = linear(hidden, self.color_head)
-        return self.density(points), first_rows(torch.sigmoid(color.float()), len(points.positions))
+        colors = first_rows(torch.sigmoid(color.float()), len(points.positions))
+        return self.density(points), self.appearance.adjusted(colors, points)
 
     def losses(self, points: Points, weights: Float[Tensor, "n"]) -> dict[str, Tensor]:
         """Total variation."""

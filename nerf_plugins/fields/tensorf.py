@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import Parameter
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.fields.appearance import AppearanceConfig, make_appearance
 from nerf_plugins.fields.base import NO_DATASET, Dataset, Parts, RadianceField, RadianceFieldConfig, split_parts
 from nerf_plugins.fields.encodings import EncodingConfig, SphericalHarmonicsConfig, TensorEncoding, TensorEncodingConfig
 from nerf_plugins.fields.layers import LinearLayers, first_rows, linear, pad_columns, pad_rows
@@ -31,6 +32,8 @@ class TensoRFConfig(RadianceFieldConfig):
     """The tensor whose components the shader sees."""
     directions: EncodingConfig = field(default_factory=SphericalHarmonicsConfig)
     """The encoding of the view direction."""
+    appearance: AppearanceConfig = AppearanceConfig()  # noqa: RUF009 - frozen
+    """What differs between the photos: light, exposure, style; seen by the colour alone."""
     width: int = 64
     """Width of the shader's hidden layers."""
     n_layers: int = 2
@@ -71,18 +74,21 @@ class TensoRF(RadianceField):
         self.density_tensor: TensorEncoding = config.density_tensor.setup()
         self.appearance_tensor: TensorEncoding = config.appearance_tensor.setup()
         self.directions = config.directions.setup()
-        seen = self.appearance_tensor.width + self.directions.width
+        self.appearance = make_appearance(config.appearance, dataset)
+        self.needs = self.needs | self.appearance.needs
+        seen = self.appearance_tensor.width + self.appearance.width + self.directions.width
         self.shader = LinearLayers(seen, config.width, config.n_layers)
         self.color_head = nn.Linear(config.width, 3)
 
     def param_groups(self) -> dict[str, list[Parameter]]:
         """ "tensors" learn much faster than the shader, "fields"."""
         tensors = [self.density_tensor.table, self.appearance_tensor.table]
-        return {"tensors": tensors, "fields": [*self.shader.parameters(), *self.color_head.parameters()]}
+        others = (self.shader, self.color_head, self.appearance)
+        return {"tensors": tensors, "fields": [p for module in others for p in module.parameters()]}
 
     def parts(self) -> Parts:
         """The density has a tensor of its own."""
-        return split_parts(self, color=[self.appearance_tensor, self.shader, self.color_head])
+        return split_parts(self, color=[self.appearance_tensor, self.appearance, self.shader, self.color_head])
 
     def density(self, points: Points) -> Float[Tensor, "n"]:
         """Densities; see :class:`RadianceField`."""
@@ -94,10 +100,12 @@ class TensoRF(RadianceField):
         assert points.directions is not None
         dtype = resolve_precision(self.config.precision, points.positions.device)
         encoded = points.encoded(lambda d: self.directions(d, dtype), points.directions)
-        appearance = self.appearance_tensor(points.positions, dtype)
-        seen = pad_rows(pad_columns(torch.cat([appearance, encoded], dim=-1)))
+        features = self.appearance_tensor(points.positions, dtype)
+        of_photos = [x.to(dtype) for x in self.appearance.inputs(points)]
+        seen = pad_rows(pad_columns(torch.cat([features, *of_photos, encoded], dim=-1)))
         (color,) = linear(self.shader(seen), self.color_head)
-        return self.density(points), first_rows(torch.sigmoid(color.float()), len(points.positions))
+        colors = first_rows(torch.sigmoid(color.float()), len(points.positions))
+        return self.density(points), self.appearance.adjusted(colors, points)
 
     def losses(self, points: Points, weights: Float[Tensor, "n"]) -> dict[str, Tensor]:
         """``sparsity``, ``density_tv`` and ``appearance_tv``, those with a weight."""

@@ -7,19 +7,27 @@ from nerf_plugins.errors import InputError
 from nerf_plugins.fields.appearance import AppearanceConfig, kind_of, make_appearance, settle_appearance
 from nerf_plugins.fields.base import NO_DATASET, Dataset
 from nerf_plugins.fields.deformed import DeformedFieldConfig
-from nerf_plugins.fields.encodings import HashEncodingConfig
+from nerf_plugins.fields.dvgo import DVGOConfig
+from nerf_plugins.fields.encodings import HashEncodingConfig, KPlanesEncodingConfig, TensorEncodingConfig
+from nerf_plugins.fields.k_planes import KPlanesConfig
 from nerf_plugins.fields.nerf_hash import NeRFHashConfig
 from nerf_plugins.fields.nerf_mlp import NeRFMLPConfig
 from nerf_plugins.fields.neus_hash import NeuSHashConfig
 from nerf_plugins.fields.neus_mlp import NeuSMLPConfig
 from nerf_plugins.fields.sdf import SDFField
+from nerf_plugins.fields.tensorf import TensoRFConfig
+from nerf_plugins.fields.voxels import VoxelGridConfig
 from nerf_plugins.rays import NOTHING, Points
 
+TENSOR = TensorEncodingConfig(n_features=4, start_resolution=6, resolution=6)
 ENCODING = HashEncodingConfig(n_levels=4, log2_table_size=8)
 FIELDS = {
     "nerf hash": NeRFHashConfig(encoding=ENCODING),
     "nerf mlp": NeRFMLPConfig(D=2, W=32, skips=()),
     "deformed": DeformedFieldConfig(canonical=NeRFHashConfig(encoding=ENCODING)),
+    "tensorf": TensoRFConfig(density_tensor=TENSOR, appearance_tensor=TENSOR),
+    "dvgo": DVGOConfig(voxels=VoxelGridConfig(resolutions=(6,))),
+    "k-planes": KPlanesConfig(encoding=KPlanesEncodingConfig(n_features=4, start_resolution=4, resolution=4)),
     "neus hash": NeuSHashConfig(encoding=ENCODING),
     "neus mlp": NeuSMLPConfig(D=2, W=64, skips=(), color_layers=1, color_width=32),
 }
