@@ -6,7 +6,7 @@ Source: Fridovich-Keil & Yu et al., Plenoxels: Radiance Fields without Neural Ne
 from nerf_plugins.fields.plenoxels import PlenoxelsConfig
 from nerf_plugins.fields.voxels import VoxelGridConfig
 from nerf_plugins.methods.base import make_method
-from nerf_plugins.methods.presets import march_for_voxels, static_grid, voxel_group
+from nerf_plugins.methods.presets import hash_group, march_for_voxels, static_grid, voxel_group
 from nerf_plugins.models.nerf import NerfModelConfig
 
 method = make_method(
@@ -22,6 +22,7 @@ method = make_method(
     groups={
         "density_grid": voxel_group(lr=0.2, lr_final=0.02),
         "color_grid": voxel_group(lr=0.2, lr_final=0.02),
+        "fields": hash_group(),  # the proposals' network, where the space has no bounds
     },
     steps=2_500,
 )

@@ -21,13 +21,16 @@ def method_config(name: str):
     return copy.deepcopy(getattr(importlib.import_module(module), attribute).config)
 
 
+@pytest.mark.parametrize("inside", [False, True], ids=["box", "no bounds"])
 @pytest.mark.parametrize("name", METHODS)
-def test_a_method_has_its_entrys_name_and_an_optimiser_for_each_group(name: str):
+def test_a_method_has_its_entrys_name_and_an_optimiser_for_each_group(name: str, inside: bool):
+    """In a box, and where cameras stand inside of it, so that other samplers are taken, which learn too."""
     config = method_config(name)
     assert config.method_name == name
     resolve_presets(config, "cpu")
     box = SceneBox(aabb=torch.tensor([[-1.0] * 3, [1.0] * 3]))
-    model = config.pipeline.model.setup(scene_box=box, num_train_data=4, metadata={"times": [0.0, 0.3, 0.6, 1.0]})
+    metadata = {"times": [0.0, 0.3, 0.6, 1.0], "cameras_inside_box": inside}
+    model = config.pipeline.model.setup(scene_box=box, num_train_data=4, metadata=metadata)
     groups = model.get_param_groups()
     check_groups(groups, config.optimizers)
     trained = [id(parameter) for group in groups.values() for parameter in group]
