@@ -8,8 +8,9 @@ import torch
 from nerfstudio.utils.eval_utils import eval_setup
 
 from nerf_plugins.dataparsers.demo import DemoDataParserConfig
-from nerf_plugins.engine.trainer import NerfTrainer, PluginTrainerConfig
+from nerf_plugins.engine.trainer import PluginTrainerConfig
 from nerf_plugins.methods import mip_nerf, mip_nerf_360
+from tests.training import train
 
 METHODS = {"mip-nerf": mip_nerf.method, "mip-nerf-360": mip_nerf_360.method}
 SMALL = {"D": 2, "W": 32, "skips": (), "position_frequencies": 6}
@@ -38,15 +39,6 @@ def make_config(workspace: Path, name: str, timestamp: str, steps: int, load_dir
     model.proposal.field.width, model.proposal.n_proposals, model.proposal.n_samples = 16, (16, 8), 8
     model.two_pass.n_coarse = model.two_pass.n_fine = 8
     return config
-
-
-def train(config: PluginTrainerConfig) -> NerfTrainer:
-    torch.manual_seed(0)
-    config.save_config()
-    trainer = config.setup(local_rank=0, world_size=1)
-    trainer.setup()
-    trainer.train()
-    return trainer
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -8,10 +8,11 @@ import torch
 from nerfstudio.utils.eval_utils import eval_setup
 
 from nerf_plugins.dataparsers.demo import DemoDataParserConfig
-from nerf_plugins.engine.trainer import NerfTrainer, PluginTrainerConfig
+from nerf_plugins.engine.trainer import PluginTrainerConfig
 from nerf_plugins.errors import InputError
 from nerf_plugins.fields.encodings import HashEncodingConfig
 from nerf_plugins.methods import dnerf, dnerf_hash, tnerf_hash
+from tests.training import train
 
 METHODS = {"mlp": dnerf.method, "hash": dnerf_hash.method, "baseline": tnerf_hash.method}
 TABLE = HashEncodingConfig(n_levels=4, log2_table_size=10, start_levels=2)
@@ -46,15 +47,6 @@ def make_config(workspace: Path, name: str, steps: int = 20, scene: str = "movin
         model.field.encoding = TABLE
     assert not more
     return config
-
-
-def train(config: PluginTrainerConfig) -> NerfTrainer:
-    torch.manual_seed(0)
-    config.save_config()
-    trainer = config.setup(local_rank=0, world_size=1)
-    trainer.setup()
-    trainer.train()
-    return trainer
 
 
 @pytest.mark.parametrize("name", METHODS)

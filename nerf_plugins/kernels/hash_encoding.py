@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 
 import warp as wp
 
+from nerf_plugins.kernels.native import ON_CUDA
+
 wp.set_module_options({"enable_backward": False})
 
 # Where a thread has one sample and adds atomically. There, samples without a gradient are passed over: the padding of a fixed buffer is
 # all at one position, and its threads would queue up to add zeros to the same entries.
-_ON_CUDA = "defined(__CUDA_ARCH__)"
 
 # What every loop over samples start .. end - 1 of level ``index`` needs.
 _LEVEL = """
@@ -260,7 +261,7 @@ def _pass_over(sample: str, along: bool) -> str:
     """
     has_direction = f"along[3 * {sample}] != 0.0f || along[3 * {sample} + 1] != 0.0f || along[3 * {sample} + 2] != 0.0f"
     return f"""
-            #if {_ON_CUDA}
+            #if {ON_CUDA}
             bool has_gradient = false;
             #pragma unroll
             for (int f = 0; f < F; ++f) has_gradient |= grad[(size_t)f * n_samples + {sample}] != 0.0f;
@@ -275,7 +276,7 @@ def _scatter(n_features: int, weight: str) -> Any:
     # In blocks: their corners and weights several samples at once, then the additions one by one, since entries may coincide.
     code = f"""{_LEVEL}
     constexpr int F = {n_features};
-    #if {_ON_CUDA}
+    #if {ON_CUDA}
     constexpr int BLOCK = 1;
     #else
     constexpr int BLOCK = 64;

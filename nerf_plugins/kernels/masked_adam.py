@@ -3,13 +3,13 @@
 # ruff: noqa: D103  (Warp functions: the module and the ops' docstrings say what is computed)
 import warp as wp
 
-from nerf_plugins.kernels.voxels import _ON_CUDA
+from nerf_plugins.kernels.native import ON_CUDA
 
 wp.set_module_options({"enable_backward": False})
 
 # On the CPU a block without any gradient costs no more than reading it. On CUDA an item is one number.
 _CODE = f"""
-    #if {_ON_CUDA}
+    #if {ON_CUDA}
     constexpr int BLOCK = 1;
     #else
     constexpr int BLOCK = 32;

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 import warp as wp
 
+from nerf_plugins.kernels.native import ON_CUDA
+
 wp.set_module_options({"enable_backward": False})
 
-_ON_CUDA = "defined(__CUDA_ARCH__)"
 
 # Before a loop over features. Were it unrolled, clang would have no loop to make vectors of, and CUDA's compiler too few registers.
 _OVER_FEATURES = """#pragma clang loop vectorize(assume_safety)
@@ -130,7 +131,7 @@ class _Code:
         )
         return f"""{self.constants}
     const auto add = [](float* sum, float part) {{
-        #if {_ON_CUDA}
+        #if {ON_CUDA}
         wp::atomic_add(sum, part);
         #else
         *sum += part;
@@ -138,7 +139,7 @@ class _Code:
     }};
     {self.begin}
         const float* __restrict__ grad_row = grad.data + (size_t)i * width + product * C;
-        #if {_ON_CUDA}
+        #if {ON_CUDA}
         bool has_gradient = false;
         for (int c = chunk * CHUNK; c < (chunk + 1) * CHUNK; ++c) has_gradient |= grad_row[c] != 0.0f;
         if (!has_gradient) continue;

@@ -11,7 +11,7 @@ from typing import Any
 
 import warp as wp
 
-from nerf_plugins.kernels.voxels import _ON_CUDA
+from nerf_plugins.kernels.native import ON_CUDA
 
 wp.set_module_options({"enable_backward": False})
 
@@ -78,7 +78,7 @@ _CODE = """
 def variation_kernel(n_numbers: int) -> Any:
     """The kernel for rows of that many numbers: variations and gradients of rows ``start`` .. ``start + n_chosen - 1``."""
 
-    @wp.func_native(_CODE.format(n_numbers=n_numbers, on_cuda=_ON_CUDA, epsilon=_EPSILON))
+    @wp.func_native(_CODE.format(n_numbers=n_numbers, on_cuda=ON_CUDA, epsilon=_EPSILON))
     def variation_run(
         rows: wp.array[float],
         links: wp.array[int],

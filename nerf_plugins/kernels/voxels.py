@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 
 import warp as wp
 
+from nerf_plugins.kernels.native import ON_CUDA
+
 wp.set_module_options({"enable_backward": False})
 
 # Where a number has a thread of its own and adds atomically.
-_ON_CUDA = "defined(__CUDA_ARCH__)"
 
 # The cell of a sample: per axis the vertex below and the weight of the one above; the slope is 0 where the coordinate was clamped.
 _CELLS = """
@@ -110,7 +111,7 @@ def kernels_for(n_numbers: int) -> Kernels:
 
 def _look_up(n_numbers: int) -> Any:
     gather = _GATHER_SINGLE if n_numbers == 1 else _GATHER_ROWS
-    code = f"""{_SHARE.format(n_numbers=n_numbers, on_cuda=_ON_CUDA)}{_CELLS}
+    code = f"""{_SHARE.format(n_numbers=n_numbers, on_cuda=ON_CUDA)}{_CELLS}
     const float* __restrict__ theta = rows.data;
     float* __restrict__ out = values.data;
     {gather.format(sample=_SAMPLE)}
@@ -152,7 +153,7 @@ def _scatter(n_numbers: int) -> Any:
     # An item is one number of one sample on CUDA, and a piece of the layers on the CPU.
     code = f"""
     constexpr int C = {n_numbers};
-    #if {_ON_CUDA}
+    #if {ON_CUDA}
     constexpr int F = 1;
     const int start = item / C, end = start + 1, first = item - start * C, n_pieces = 1, piece = 0;
     #else
@@ -176,7 +177,7 @@ def _scatter(n_numbers: int) -> Any:
             if (row < 0) continue;
             const float w = side(x.weight, c & 1) * side(y.weight, (c >> 1) & 1) * side(z.weight, c >> 2);
             float* __restrict__ sums = out + (size_t)row * C + first;
-            #if {_ON_CUDA}
+            #if {ON_CUDA}
             wp::atomic_add(sums, w * g[0]);
             #else
             #pragma clang loop vectorize(enable)

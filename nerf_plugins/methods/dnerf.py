@@ -3,13 +3,10 @@
 Source: Pumarola et al., D-NeRF: Neural Radiance Fields for Dynamic Scenes, 2021.
 """
 
-from nerfstudio.engine.optimizers import AdamOptimizerConfig
-
 from nerf_plugins.engine.presets import by_device
-from nerf_plugins.engine.schedulers import WarmupExponentialSchedulerConfig
 from nerf_plugins.fields.deformed import DeformedFieldConfig
 from nerf_plugins.methods.base import make_method
-from nerf_plugins.methods.presets import march_for_mlp, moving_grid
+from nerf_plugins.methods.presets import march_for_mlp, mlp_group, moving_grid
 from nerf_plugins.models.nerf import NerfModelConfig
 
 method = make_method(
@@ -20,14 +17,8 @@ method = make_method(
         field=DeformedFieldConfig(),
     ),
     groups={
-        "fields": {
-            "optimizer": AdamOptimizerConfig(lr=1e-3, eps=1e-8),
-            "scheduler": WarmupExponentialSchedulerConfig(warmup_steps=250, lr_final=1e-4),
-        },
-        "warp": {
-            "optimizer": AdamOptimizerConfig(lr=5e-4, eps=1e-8),
-            "scheduler": WarmupExponentialSchedulerConfig(warmup_steps=250, lr_final=5e-5),
-        },
+        "fields": mlp_group(),
+        "warp": mlp_group(lr=5e-4, lr_final=5e-5),
     },
     steps=20_000,
     crop_steps=500,  # see vanilla_nerf.py

@@ -4,8 +4,6 @@ Source: Pumarola et al., D-NeRF, 2021; Müller et al., Instant Neural Graphics P
 with Time-Aware Neural Voxels, 2022, section 3.3: the time for the canonical field too; Park et al., Nerfies, 2021 (coarse to fine).
 """
 
-from nerf_plugins.engine.optimizers import FusedAdamOptimizerConfig
-from nerf_plugins.engine.schedulers import WarmupExponentialSchedulerConfig
 from nerf_plugins.fields.deformed import DeformedFieldConfig
 from nerf_plugins.fields.timed_hash import TimedHashConfig
 from nerf_plugins.fields.warps.volumes import VolumesConfig
@@ -28,10 +26,7 @@ method = make_method(
     ),
     groups={
         "fields": hash_group(),
-        "warp": {
-            "optimizer": FusedAdamOptimizerConfig(lr=5e-3, eps=1e-15),
-            "scheduler": WarmupExponentialSchedulerConfig(warmup_steps=250, lr_final=5e-4),
-        },
+        "warp": hash_group(lr=5e-3, lr_final=5e-4, warmup_steps=250),
     },
     steps=10_000,
 )

@@ -3,13 +3,10 @@
 Source: Barron et al., Mip-NeRF: A Multiscale Representation for Anti-Aliasing Neural Radiance Fields, 2021.
 """
 
-from nerfstudio.engine.optimizers import AdamOptimizerConfig
-
 from nerf_plugins.engine.presets import by_device
-from nerf_plugins.engine.schedulers import WarmupExponentialSchedulerConfig
 from nerf_plugins.fields.mip_nerf import MipNeRFConfig
 from nerf_plugins.methods.base import make_method
-from nerf_plugins.methods.presets import march_for_mlp, static_grid
+from nerf_plugins.methods.presets import march_for_mlp, mlp_group, static_grid
 from nerf_plugins.models.nerf import NerfModelConfig
 
 method = make_method(
@@ -21,10 +18,7 @@ method = make_method(
         field=MipNeRFConfig(),
     ),
     groups={
-        "fields": {
-            "optimizer": AdamOptimizerConfig(lr=1e-3, eps=1e-8),
-            "scheduler": WarmupExponentialSchedulerConfig(warmup_steps=250, lr_final=1e-4),
-        },
+        "fields": mlp_group(),
     },
     steps=10_000,
     crop_steps=500,  # the others do not take the whole scene for background

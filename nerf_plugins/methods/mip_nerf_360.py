@@ -3,14 +3,12 @@
 Source: Barron et al., Mip-NeRF 360: Unbounded Anti-Aliased Neural Radiance Fields, 2022.
 """
 
-from nerfstudio.engine.optimizers import AdamOptimizerConfig
-
 from nerf_plugins.engine.presets import by_device
-from nerf_plugins.engine.schedulers import WarmupExponentialSchedulerConfig
 from nerf_plugins.fields.encodings import IntegratedEncodingConfig
 from nerf_plugins.fields.mip_nerf import MipNeRFConfig
 from nerf_plugins.fields.proposal import ProposalFieldConfig
 from nerf_plugins.methods.base import make_method
+from nerf_plugins.methods.presets import mlp_group
 from nerf_plugins.models.nerf import NerfModelConfig
 from nerf_plugins.samplers.proposal import ProposalSamplerConfig
 
@@ -30,10 +28,7 @@ method = make_method(
         field=MipNeRFConfig(W=by_device(128, 512), position_frequencies=by_device(10, 12), basis="icosahedron"),
     ),
     groups={
-        "fields": {
-            "optimizer": AdamOptimizerConfig(lr=2e-3, eps=1e-8),
-            "scheduler": WarmupExponentialSchedulerConfig(warmup_steps=100, lr_final=1e-4),
-        },
+        "fields": mlp_group(lr=2e-3, warmup_steps=100),
     },
     steps=10_000,
     n_rays=by_device(256, 4096),

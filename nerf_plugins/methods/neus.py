@@ -6,9 +6,9 @@ Source: Wang et al., NeuS: Learning Neural Implicit Surfaces by Volume Rendering
 from nerfstudio.engine.optimizers import AdamOptimizerConfig
 
 from nerf_plugins.engine.presets import by_device
-from nerf_plugins.engine.schedulers import RisingSchedulerConfig, WarmupExponentialSchedulerConfig
+from nerf_plugins.engine.schedulers import RisingSchedulerConfig
 from nerf_plugins.methods.base import make_method
-from nerf_plugins.methods.presets import march_to_surface
+from nerf_plugins.methods.presets import march_to_surface, mlp_group
 from nerf_plugins.models.neus import NeuSModelConfig
 
 method = make_method(
@@ -18,10 +18,7 @@ method = make_method(
         surface=march_to_surface(samples_per_batch=by_device(1 << 12, 1 << 17)),
     ),
     groups={
-        "fields": {
-            "optimizer": AdamOptimizerConfig(lr=5e-4, eps=1e-8),
-            "scheduler": WarmupExponentialSchedulerConfig(warmup_steps=250, lr_final=5e-5),
-        },
+        "fields": mlp_group(lr=5e-4, lr_final=5e-5),
         # Once a surface is sharp, only what is near it is learnt, so the shape has to come first; while it is soft, colours hide a
         # wrong shape.
         "variance": {"optimizer": AdamOptimizerConfig(eps=1e-8), "scheduler": RisingSchedulerConfig()},

@@ -89,14 +89,7 @@ def screw_of_codes(elastic_mult: float) -> ScrewConfig:
 
 def deformed_groups() -> dict[str, Group]:
     """Nerfies' rate for both networks."""
-
-    def group() -> Group:
-        return {
-            "optimizer": AdamOptimizerConfig(lr=1e-3, eps=1e-8),
-            "scheduler": WarmupExponentialSchedulerConfig(warmup_steps=250, lr_final=1e-4),
-        }
-
-    return {"fields": group(), "warp": group()}
+    return {"fields": mlp_group(), "warp": mlp_group()}
 
 
 def hash_table(**options: Any) -> HashEncodingConfig:
@@ -108,10 +101,18 @@ def hash_table(**options: Any) -> HashEncodingConfig:
     return HashEncodingConfig(log2_table_size=by_device(16, 19), max_resolution=by_device(1024, 2048), **options)
 
 
-def hash_group(warmup_steps: int = 50, lr_final: float = 1e-3) -> Group:
-    """Adam in one pass over the table, with instant-ngp's rate."""
+def mlp_group(lr: float = 1e-3, lr_final: float = 1e-4, warmup_steps: int = 250) -> Group:
+    """Adam for a field whose layers are all it has."""
     return {
-        "optimizer": FusedAdamOptimizerConfig(lr=1e-2, eps=1e-15),
+        "optimizer": AdamOptimizerConfig(lr=lr, eps=1e-8),
+        "scheduler": WarmupExponentialSchedulerConfig(warmup_steps=warmup_steps, lr_final=lr_final),
+    }
+
+
+def hash_group(warmup_steps: int = 50, lr_final: float = 1e-3, lr: float = 1e-2) -> Group:
+    """Adam in one pass over tables of numbers and small layers; at instant-ngp's rate, unless another is said."""
+    return {
+        "optimizer": FusedAdamOptimizerConfig(lr=lr, eps=1e-15),
         "scheduler": WarmupExponentialSchedulerConfig(warmup_steps=warmup_steps, lr_final=lr_final),
     }
 

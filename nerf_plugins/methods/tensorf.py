@@ -3,13 +3,11 @@
 Source: Chen et al., TensoRF: Tensorial Radiance Fields, 2022.
 """
 
-from nerf_plugins.engine.optimizers import FusedAdamOptimizerConfig
 from nerf_plugins.engine.presets import by_device
-from nerf_plugins.engine.schedulers import WarmupExponentialSchedulerConfig
 from nerf_plugins.fields.encodings import TensorEncodingConfig
 from nerf_plugins.fields.tensorf import TensoRFConfig
 from nerf_plugins.methods.base import make_method
-from nerf_plugins.methods.presets import march_for_hash, static_grid
+from nerf_plugins.methods.presets import hash_group, march_for_hash, static_grid
 from nerf_plugins.models.nerf import NerfModelConfig
 
 method = make_method(
@@ -28,14 +26,8 @@ method = make_method(
         ),
     ),
     groups={
-        "tensors": {
-            "optimizer": FusedAdamOptimizerConfig(lr=2e-2, eps=1e-15),
-            "scheduler": WarmupExponentialSchedulerConfig(warmup_steps=50, lr_final=2e-3),
-        },
-        "fields": {
-            "optimizer": FusedAdamOptimizerConfig(lr=5e-3, eps=1e-15),
-            "scheduler": WarmupExponentialSchedulerConfig(warmup_steps=50, lr_final=5e-4),
-        },
+        "tensors": hash_group(lr=2e-2, lr_final=2e-3),
+        "fields": hash_group(lr=5e-3, lr_final=5e-4),
     },
     steps=5_000,
 )

@@ -3,12 +3,9 @@
 Source: Mildenhall et al., NeRF: Representing Scenes as Neural Radiance Fields for View Synthesis, 2020.
 """
 
-from nerfstudio.engine.optimizers import AdamOptimizerConfig
-
 from nerf_plugins.engine.presets import by_device
-from nerf_plugins.engine.schedulers import WarmupExponentialSchedulerConfig
 from nerf_plugins.methods.base import make_method
-from nerf_plugins.methods.presets import march_for_mlp, static_grid
+from nerf_plugins.methods.presets import march_for_mlp, mlp_group, static_grid
 from nerf_plugins.models.nerf import NerfModelConfig
 
 method = make_method(
@@ -19,10 +16,7 @@ method = make_method(
         occupancy=march_for_mlp(static_grid(), samples_per_batch=by_device(1 << 13, 1 << 18)),
     ),
     groups={
-        "fields": {
-            "optimizer": AdamOptimizerConfig(lr=1e-3, eps=1e-8),
-            "scheduler": WarmupExponentialSchedulerConfig(warmup_steps=250, lr_final=1e-4),
-        },
+        "fields": mlp_group(),
     },
     steps=10_000,
     n_rays=by_device(256, 8192),

@@ -25,7 +25,7 @@ def cuda_form(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             maker.cache_clear()
 
     forget()
-    monkeypatch.setattr(kernels, "_ON_CUDA", "1")
+    monkeypatch.setattr(kernels, "ON_CUDA", "1")
     yield
     forget()
 

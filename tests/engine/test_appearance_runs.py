@@ -24,6 +24,7 @@ from nerf_plugins.fields.codes import PHOTO_WEIGHTS
 from nerf_plugins.fields.encodings import HashEncodingConfig
 from nerf_plugins.methods import nerf_hash
 from tests.data.datasets import write_transforms
+from tests.training import set_up
 
 N = 40
 pytestmark = [
@@ -62,14 +63,6 @@ def make_config(workspace: Path, name: str, data: str = "changing", **options) -
     pipeline.model.occupancy.grid.resolution, pipeline.model.occupancy.steps_per_diagonal = 16, 64
     assert not options
     return config
-
-
-def set_up(config: PluginTrainerConfig) -> NerfTrainer:
-    torch.manual_seed(0)
-    config.save_config()
-    trainer = config.setup(local_rank=0, world_size=1)
-    trainer.setup()
-    return trainer
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from nerf_plugins.dataparsers.demo import DemoDataParserConfig
 from nerf_plugins.engine.trainer import NerfTrainer, PluginTrainerConfig
 from nerf_plugins.fields.encodings import HashEncodingConfig
 from nerf_plugins.methods import nerf_hash
+from tests.training import set_up, train
 
 N_TRAIN, WARMUP, STEPS = 8, 16, 20
 TINY = {"data": "demo", "resolution": 24, "num_train": N_TRAIN, "num_val": 1, "num_test": 2}
@@ -45,20 +46,6 @@ def make_config(workspace: Path, timestamp: str, **options) -> PluginTrainerConf
     pipeline.model.occupancy.steps_per_diagonal = 64
     assert not options
     return config
-
-
-def set_up(config: PluginTrainerConfig) -> NerfTrainer:
-    torch.manual_seed(0)
-    config.save_config()
-    trainer = config.setup(local_rank=0, world_size=1)
-    trainer.setup()
-    return trainer
-
-
-def train(config: PluginTrainerConfig) -> NerfTrainer:
-    trainer = set_up(config)
-    trainer.train()
-    return trainer
 
 
 def names(datamanager: NerfDataManager) -> tuple[list[str], list[str]]:

@@ -196,8 +196,8 @@ def cuda_form(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         tv_kernels.variation_kernel.cache_clear()
 
     forget()
-    monkeypatch.setattr(kernels, "_ON_CUDA", "1")
-    monkeypatch.setattr(tv_kernels, "_ON_CUDA", "1")
+    monkeypatch.setattr(kernels, "ON_CUDA", "1")
+    monkeypatch.setattr(tv_kernels, "ON_CUDA", "1")
     yield
     forget()
 
@@ -230,7 +230,7 @@ def test_the_form_for_cuda_gives_the_same(generator):
 
 
 def test_the_optimisers_kernel_has_a_form_for_cuda():
-    assert f"#if {kernels._ON_CUDA}" in adam_kernels._CODE
+    assert f"#if {kernels.ON_CUDA}" in adam_kernels._CODE
 
 
 # Bad input
