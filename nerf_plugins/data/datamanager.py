@@ -44,7 +44,7 @@ class NerfDataManagerConfig(VanillaDataManagerConfig):
     keep_alpha: bool = True
     """Train on RGBA images as they are: the model blends image and render over the same background. Off: the dataparser blends."""
     pixel_weights: Literal["even", "area"] = "even"
-    """How much a pixel counts in the loss of the colour. area: as the area that it sees, so that photos of all sizes count alike."""
+    """How often a pixel is drawn. area: as the area that it sees, so that photos of all sizes count alike."""
     subset: SubsetConfig = SubsetConfig()  # noqa: RUF009 - frozen
     """Which of the dataset's images are used."""
 
@@ -65,8 +65,6 @@ class NerfDataManager(VanillaDataManager[CheckedDataset]):
     """
 
     config: NerfDataManagerConfig
-    train_pixel_areas: Tensor
-    """(n_images,): :func:`pixel_areas`."""
 
     def __init__(self, config: NerfDataManagerConfig, *args: Any, **kwargs: Any) -> None:
         keep_brackets()
@@ -152,8 +150,8 @@ class NerfDataManager(VanillaDataManager[CheckedDataset]):
             self.exclude_batch_keys_from_device = [*self.exclude_batch_keys_from_device, "image_idx"]
         super().setup_train()
         self.train_ray_generator = make_ray_generator(self.train_dataset.cameras.to(self.device))
-        areas = pixel_areas(self.train_dataset.cameras).to(self.device)
-        self.register_buffer("train_pixel_areas", areas, persistent=False)
+        if self.config.pixel_weights == "area" and isinstance(self.train_pixel_sampler, CentreCropPixelSampler):
+            self.train_pixel_sampler.pixel_areas = pixel_areas(self.train_dataset.cameras)
         if self.test_mode == "val":
             self.train_dataset.metadata["exposure_spread"] = self._exposure_spread()
         for remark in self.train_dataset.remarks():
@@ -182,11 +180,7 @@ class NerfDataManager(VanillaDataManager[CheckedDataset]):
         if isinstance(self.train_pixel_sampler, CentreCropPixelSampler):
             self.train_pixel_sampler.step = step if self.training else None  # exporters draw from the whole image
         ray_bundle, batch = super().next_train(step)
-        batch = batch | {"image": upload(batch["image"], torch.device(self.device))}
-        if self.config.pixel_weights == "area":
-            assert ray_bundle.camera_indices is not None
-            batch["weights"] = self.train_pixel_areas.index_select(0, ray_bundle.camera_indices[:, 0])
-        return ray_bundle, batch
+        return ray_bundle, batch | {"image": upload(batch["image"], torch.device(self.device))}
 
 
 def pixel_areas(cameras: Cameras) -> Float[Tensor, "n_cameras"]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Int, Shaped
+from jaxtyping import Float, Int, Shaped
 from nerfstudio.data.pixel_samplers import PixelSampler, PixelSamplerConfig
 from torch import Tensor
 
@@ -64,6 +64,8 @@ class CentreCropPixelSampler(PixelSampler):
     """The training step, kept by the data manager; None (evaluation): no crop."""
     kept: KeptPixels | None = None
     """Of the masks that were last sampled from."""
+    pixel_areas: Float[Tensor, "n_dataset"] | None = None
+    """Of each image of the dataset, how often its pixels are drawn beside those of others; None: all alike."""
 
     def sample_method(
         self,
@@ -76,7 +78,7 @@ class CentreCropPixelSampler(PixelSampler):
     ) -> Int[Tensor, "batch_size 3"]:
         """(image, row, column) of ``batch_size`` pixels; of those that a mask (n, h, w, 1) keeps all are equally likely."""
         if mask is not None and not self.config.ignore_mask:
-            image, pixel = self._sample_kept(batch_size, mask)
+            image, pixel = self._sample_kept(batch_size, mask, weights=None)
             return torch.stack([image, pixel // image_width, pixel % image_width], dim=-1)
         share = self._share()
         sizes = (num_images, image_height * share, image_width * share)
@@ -98,6 +100,9 @@ class CentreCropPixelSampler(PixelSampler):
             ``image`` (n_pixels, channels) and ``indices`` (n_pixels, 3): image_idx, row, column, on the images' device.
         """
         images = batch["image"]
+        if self.pixel_areas is not None:
+            of_each = {key: list(values) for key, values in batch.items() if key != "image_idx"}
+            return self.collate_image_dataset_batch_list(batch | of_each, num_rays_per_batch, keep_full_image)
         is_plain = batch.keys() <= {"image", "image_idx"} and not keep_full_image
         if not is_plain or self.config.is_equirectangular or self.config.fisheye_crop_radius is not None:
             return super().collate_image_dataset_batch(batch, num_rays_per_batch, keep_full_image)
@@ -111,7 +116,8 @@ class CentreCropPixelSampler(PixelSampler):
     def collate_image_dataset_batch_list(
         self, batch: dict[str, Any], num_rays_per_batch: int, keep_full_image: bool = False
     ) -> dict[str, Any]:
-        """Random pixels of images of several sizes, each pixel of all images (that its mask keeps) equally likely.
+        """Random pixels of images of several sizes, each pixel of all images (that its mask keeps) as likely as its image's
+        ``pixel_areas``, or equally.
 
         Args:
             batch: ``image``, a list of (h, w, channels), and other lists of the same kind (``mask``); ``image_idx`` (n,).
@@ -144,26 +150,52 @@ class CentreCropPixelSampler(PixelSampler):
         crops = self.step is not None and self.step < self.config.crop_steps
         return self.config.crop_fraction if crops else 1.0
 
-    def _sample_kept(self, count: int, masks: Any) -> tuple[Int[Tensor, "count"], Int[Tensor, "count"]]:
+    def _sample_kept(
+        self, count: int, masks: Any, weights: Float[Tensor, "n_images"] | None
+    ) -> tuple[Int[Tensor, "count"], Int[Tensor, "count"]]:
         """Image, and place in it, of pixels that the masks keep, with replacement: few of them are enough for any batch."""
         if self.kept is None or self.kept.source is not masks:
             self.kept = keep_pixels(masks)
-        drawn = torch.randint(len(self.kept.pixels), (count,), device=self.kept.pixels.device)
-        image = torch.searchsorted(self.kept.starts, drawn, right=True) - 1
-        return image, self.kept.pixels[drawn].long()
+        image, place = draw_pixels(self.kept.starts, count, weights)
+        return image, self.kept.pixels[place].long()
 
     def _sample_list(self, batch: dict[str, Any], count: int) -> tuple[Int[Tensor, "count"], Int[Tensor, "count"]]:
         """Image, ascending, and place in it, of pixels of images of several sizes."""
         images = batch["image"]
         device = images[0].device
+        weights = None
+        if self.pixel_areas is not None:
+            weights = self.pixel_areas[torch.as_tensor(batch["image_idx"]).to(self.pixel_areas.device)]
         if "mask" in batch and not self.config.ignore_mask:
-            image, pixel = self._sample_kept(count, batch["mask"])
+            image, pixel = self._sample_kept(count, batch["mask"], weights)
             order = image.argsort(stable=True)
             return image[order].to(device), pixel[order].to(device)
         sizes = torch.tensor([picture.shape[:2] for picture in images], device=device)
         starts = torch.nn.functional.pad(sizes.prod(dim=1).cumsum(0), (1, 0))
-        drawn = torch.randint(int(starts[-1]), (count,), device=device).sort().values
-        image = torch.searchsorted(starts, drawn, right=True) - 1
+        image = draw_pixels(starts, count, weights)[0].sort().values
         size, share = sizes[image], self._share()
         row, column = (size * ((1 - share) / 2 + share * torch.rand(count, 2, device=device))).long().unbind(-1)
         return image, row * size[:, 1] + column
+
+
+def draw_pixels(
+    starts: Int[Tensor, "n_images_and_1"], count: int, weights: Float[Tensor, "n_images"] | None = None
+) -> tuple[Int[Tensor, "count"], Int[Tensor, "count"]]:
+    """Random pixels of images that lie one after another, with replacement.
+
+    Args:
+        starts: where each image's pixels begin, and the total.
+        count: how many.
+        weights: how likely a pixel of each image is, beside those of others; None: all alike.
+
+    Returns:
+        image: of each pixel.
+        place: among the pixels of all images.
+    """
+    device = starts.device
+    if weights is None:
+        place = torch.randint(int(starts[-1]), (count,), device=device)
+        return torch.searchsorted(starts, place, right=True) - 1, place
+    counts = starts.diff()
+    image = (counts * weights.to(device, torch.float64)).multinomial(count, replacement=True)
+    return image, starts[image] + (torch.rand(count, dtype=torch.float64, device=device) * counts[image]).long()

@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
 from nerfstudio.cameras.rays import RayBundle
 from torch import Tensor
 
@@ -153,18 +152,16 @@ class NerfModel(VolumetricModel):
     def get_loss_dict(
         self, outputs: dict[str, Any], batch: dict[str, Any], metrics_dict: dict[str, Tensor] | None = None
     ) -> dict[str, Tensor]:
-        """Mean squared errors of the colour, also of earlier passes, and the losses of sampler and field. Where the batch has ``weights``
-        (n,), these are weighted means.
+        """Mean squared errors of the colour, also of earlier passes, and the losses of sampler and field.
 
         Image and render are blended over the same background.
         """
         background = outputs.get("background", self.picture_background)
         target = self._target(batch["image"], background)
-        weights = batch.get("weights")
-        losses = {"rgb_loss": color_loss(outputs["rgb"], target, weights)}
+        losses = {"rgb_loss": F.mse_loss(outputs["rgb"], target)}
         for key in outputs:
             if key.startswith("rgb_"):
-                of_pass = color_loss(outputs[key], target, weights)
+                of_pass = F.mse_loss(outputs[key], target)
                 losses[key.replace("rgb", "rgb_loss")] = self.sampler.pass_factor * of_pass
         losses |= outputs.get("losses", {})
         self.camera_optimizer.get_loss_dict(losses)
@@ -180,15 +177,3 @@ class NerfModel(VolumetricModel):
             if key.startswith("rgb_"):
                 metrics[key.replace("rgb", "psnr")] = float(psnr(image, outputs[key]))
         return metrics, images
-
-
-def color_loss(
-    rgb: Float[Tensor, "n 3"], target: Float[Tensor, "n 3"], weights: Float[Tensor, "n"] | None = None
-) -> Float[Tensor, ""]:
-    r"""The mean squared error of colours, or :math:`\sum w_i e_i / \sum w_i` with the pixels' weights.
-
-    Source, with weights: Barron et al., Mip-NeRF, 2021, section 4.1 (the area of each pixel).
-    """
-    if weights is None:
-        return F.mse_loss(rgb, target)
-    return torch.dot(weights, (rgb - target).square().mean(-1)) / weights.sum()

@@ -66,17 +66,22 @@ def test_cameras_have_the_sizes_of_their_photos_and_one_angle(multiscale: Path):
     assert areas[1] / areas[0] == pytest.approx(4.0, rel=0.02)
 
 
-def test_pixels_count_as_the_area_that_they_see(multiscale: Path):
+def test_pixels_are_drawn_as_often_as_the_area_that_they_see_is_large(multiscale: Path):
     config = NerfDataManagerConfig(
-        dataparser=MultiscaleDataParserConfig(data=multiscale), train_num_rays_per_batch=64, pixel_weights="area"
+        dataparser=MultiscaleDataParserConfig(data=multiscale), train_num_rays_per_batch=3000, pixel_weights="area"
     )
     manager = config.setup(device="cpu", test_mode="val", world_size=1, local_rank=0)
     ray_bundle, batch = manager.next_train(1000)
     widths = manager.train_dataset.cameras.width[batch["indices"][:, 0], 0]
-    assert len(widths.unique()) > 1
-    # 1, 4 and 16 for each half of the size, over their mean of 7.
-    torch.testing.assert_close(batch["weights"], (16 / widths) ** 2 / 7.0)
-    torch.testing.assert_close(ray_bundle.pixel_area[:, 0] * widths**2, 0.35 * torch.ones(64), rtol=0.2, atol=0.0)
+    # A third for each size; its standard deviation is 26. Even pixels would be 2286, 571 and 143.
+    assert [int((widths == size).sum()) for size in (16, 8, 4)] == pytest.approx([1000] * 3, abs=130)
+    for axis in (1, 2):
+        assert [int(batch["indices"][widths == size, axis].max()) for size in (16, 8, 4)] == [15, 7, 3]
+    image, row, column = batch["indices"].unbind(-1)
+    one = 1234
+    assert torch.equal(batch["image"][one], manager.train_dataset[int(image[one])]["image"][row[one], column[one]])
+    torch.testing.assert_close(ray_bundle.pixel_area[:, 0] * widths**2, 0.35 * torch.ones(3000), rtol=0.2, atol=0.0)
+
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ def test_rgba_is_blended_over_the_same_random_colour():
     assert float(model.get_loss_dict(outputs, {"image": image})["rgb_loss"]) == pytest.approx(0.0, abs=1e-12)
 
 
-def test_earlier_passes_and_pixels_count_as_their_weights_say():
+def test_earlier_passes_count_as_their_factor_says():
     model = make_model(sampler="two_pass").train()
     outputs = model(make_bundle(2)) | {"losses": {}}
     outputs["rgb"], outputs["rgb_coarse"] = torch.zeros(2, 3), torch.ones(2, 3)
@@ -164,10 +164,6 @@ def test_earlier_passes_and_pixels_count_as_their_weights_say():
     plain = model.get_loss_dict(outputs, {"image": image})
     assert {name: float(loss) for name, loss in plain.items()} == pytest.approx(
         {"rgb_loss": (1 + 0.25) / 2, "rgb_loss_coarse": 0.1 * (0 + 0.25) / 2}
-    )
-    weighted = model.get_loss_dict(outputs, {"image": image, "weights": torch.tensor([1.0, 3.0])})
-    assert {name: float(loss) for name, loss in weighted.items()} == pytest.approx(
-        {"rgb_loss": (1 + 3 * 0.25) / 4, "rgb_loss_coarse": 0.1 * (0 + 3 * 0.25) / 4}
     )
 
 
