@@ -250,7 +250,7 @@ def peak_gib() -> float:
 
 @torch.no_grad()
 def evaluate(pipeline: Any, options: Options, picture: str | None) -> dict[str, float]:
-    """Mean metrics of held-out images and median seconds a view.
+    """Mean metrics of held-out images, PSNR also by their width where they have several, and median seconds a view.
 
     Args:
         pipeline: nerfstudio's.
@@ -263,6 +263,7 @@ def evaluate(pipeline: Any, options: Options, picture: str | None) -> dict[str, 
     loader = pipeline.datamanager.fixed_indices_eval_dataloader
     chosen = set(np.linspace(0, len(loader) - 1, min(options.eval_images, len(loader))).round().astype(int))
     metrics: list[dict[str, float]] = []
+    of_width: dict[int, list[float]] = {}
     for i, (camera, batch) in enumerate(loader):
         if i not in chosen:
             continue
@@ -273,10 +274,13 @@ def evaluate(pipeline: Any, options: Options, picture: str | None) -> dict[str, 
         rgb = (outputs["rgb"] if "rgb" in outputs else outputs["rgb_fine"]).clamp(0, 1)
         image = batch["image"][..., :3].to(rgb.device)
         metrics.append(image_metrics(image, rgb) | {"s_per_view": seconds})
+        of_width.setdefault(image.shape[1], []).append(metrics[-1]["psnr"])
         if picture is not None and options.output_dir is not None and i == min(chosen):
             save_picture(options.output_dir / f"{picture}.png", torch.cat([image, rgb], dim=1))
     pipeline.train()
     means = {key: float(np.mean([m[key] for m in metrics])) for key in metrics[0]}
+    if len(of_width) > 1:
+        means |= {f"psnr_of_{width}_pixels": float(np.mean(values)) for width, values in of_width.items()}
     return means | {"s_per_view": float(np.median([m["s_per_view"] for m in metrics]))}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
@@ -49,6 +50,15 @@ class OccupancyGridConfig:
             raise InputError(f"occupancy grid: opacity_threshold must be in [0, 1), got {self.opacity_threshold}")
 
 
+class _Derived(NamedTuple):
+    """What follows from which cells are occupied."""
+
+    occupied: Tensor
+    version: int
+    empty_blocks: Tensor
+    fraction: Tensor
+
+
 class OccupancyGrid(nn.Module):
     """A cascade of grids of remembered densities; all its state is in buffers, so checkpoints hold it.
 
@@ -79,20 +89,25 @@ class OccupancyGrid(nn.Module):
         generator = torch.Generator().manual_seed(0)
         order = torch.randperm(self.densities.numel(), generator=generator, dtype=torch.int32)
         self.register_buffer("warmup_order", order, persistent=False)
-        self._blocks: tuple[Tensor, int, Tensor] | None = None
+        self._derived: _Derived | None = None
 
     @property
     def fraction_occupied(self) -> Float[Tensor, ""]:
         """Share of the cells that are occupied."""
-        return self.occupied.mean(dtype=torch.float32)
+        return self._of_occupied().fraction
 
     @property
     def empty_blocks(self) -> UInt8[Tensor, "levels r r r"]:
-        """:func:`nerf_plugins.ops.empty_blocks` of ``occupied``, made anew when that has changed."""
-        version = self.occupied._version
-        if self._blocks is None or self._blocks[0] is not self.occupied or self._blocks[1] != version:
-            self._blocks = (self.occupied, version, empty_blocks(self.occupied))
-        return self._blocks[2]
+        """:func:`nerf_plugins.ops.empty_blocks` of ``occupied``."""
+        return self._of_occupied().empty_blocks
+
+    def _of_occupied(self) -> _Derived:
+        """Made anew when ``occupied`` has changed."""
+        known, occupied, version = self._derived, self.occupied, self.occupied._version
+        if known is None or known.occupied is not occupied or known.version != version:
+            fraction = occupied.mean(dtype=torch.float32)
+            known = self._derived = _Derived(occupied, version, empty_blocks(occupied), fraction)
+        return known
 
     def is_warming_up(self, step: int) -> bool:
         """Whether all cells still count as occupied."""
