@@ -38,7 +38,7 @@ class NeuSHashConfig(SDFFieldConfig):
     width: int = 64
     """Width of the hidden layers."""
     feature_width: int = 15
-    """Numbers that the colour network gets from the distance network, besides distance and gradient."""
+    """Numbers that the colour network gets from the distance network, besides gradient and encoding."""
     color_layers: int = 2
     """Hidden layers of the colour network."""
     directions: SphericalHarmonicsConfig = field(default_factory=SphericalHarmonicsConfig)
@@ -53,7 +53,7 @@ class NeuSHashConfig(SDFFieldConfig):
 
 class NeuSHash(SDFField):
     """Distance from position and encoding by one hidden layer with softplus, starting as a sphere; colour by a small network from
-    position, direction, gradient and features.
+    position, direction, gradient, the layer's features and the encoding itself: what must be smooth for the distance must not be for it.
 
     The gradient of the distance is computed analytically, through the encoding too, out of operations that autograd differentiates once.
     """
@@ -68,7 +68,7 @@ class NeuSHash(SDFField):
         self.feature_head = nn.Linear(config.width, config.feature_width)
         self.appearance = make_appearance(config.appearance, dataset)
         self.needs = self.needs | self.appearance.needs
-        width_in = 6 + self.directions.width + config.feature_width + self.appearance.width
+        width_in = 6 + self.directions.width + config.feature_width + self.encoding.width + self.appearance.width
         self.color_layers = LinearLayers(width_in, config.width, config.color_layers)
         self.color_head = nn.Linear(config.width, 3)
         _initialise_as_sphere(self)
@@ -79,18 +79,20 @@ class NeuSHash(SDFField):
 
     def sdf(self, points: Points) -> Float[Tensor, "n"]:
         """The distances alone."""
-        z = self._preactivation(points.positions)
+        z = self._preactivation(points.positions, self.encoding(points.positions))
         return first_rows(linear(F.softplus(z, beta=_BETA), self.head)[0][:, 0], len(points.positions))
 
     def geometry(self, points: Points) -> Geometry:
         """Distances, gradients, features; see :class:`SDFField`."""
         positions = points.positions
-        n, z = len(positions), self._preactivation(positions)
+        n, encoded = len(positions), self.encoding(positions)
+        z = self._preactivation(positions, encoded)
         sdf, features = linear(F.softplus(z, beta=_BETA), self.head, self.feature_head)
         grad = (self.head.weight * torch.sigmoid(_BETA * z)) @ self.layer.weight
         of_positions, of_features = first_rows(grad, n).split([3, self.encoding.width], dim=-1)
         gradients = of_positions + self.encoding.backward(positions, of_features)
-        return Geometry(first_rows(sdf[:, 0], n), gradients, first_rows(features, n))
+        seen = torch.cat([first_rows(features, n), encoded], dim=-1)
+        return Geometry(first_rows(sdf[:, 0], n), gradients, seen)
 
     def color(self, points: Points, geometry: Geometry) -> Float[Tensor, "n 3"]:
         """Colours; see :class:`SDFField`."""
@@ -103,8 +105,8 @@ class NeuSHash(SDFField):
         (color,) = linear(self.color_layers(pad_columns(inputs)), self.color_head)
         return self.appearance.adjusted(first_rows(torch.sigmoid(color.float()), len(positions)), points)
 
-    def _preactivation(self, positions: Tensor) -> Tensor:
-        inputs = torch.cat([positions, self.encoding(positions)], dim=-1)
+    def _preactivation(self, positions: Tensor, encoded: Tensor) -> Tensor:
+        inputs = torch.cat([positions, encoded], dim=-1)
         return linear(pad_columns(pad_rows(inputs)), self.layer)[0]
 
 
