@@ -5,6 +5,7 @@ function ``run(options) -> exit code`` in its ``command.py``, which is imported 
 """
 
 import importlib
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -80,6 +81,9 @@ def main(args: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         code = 130  # as a shell says it: 128 + SIGINT
+    except BrokenPipeError:  # the reader, `head` for one, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still in the buffer
+        code = 141  # 128 + SIGPIPE
     sys.exit(code)
 
 

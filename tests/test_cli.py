@@ -73,6 +73,17 @@ def test_an_interrupt_is_one_line(monkeypatch, capsys):
     assert capsys.readouterr() == ("", "stopped\n")
 
 
+def test_a_reader_that_has_seen_enough_is_no_error():
+    command = [sys.executable, "-m", "nerf_plugins.cli", "eval-mesh", "--help"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert "Error" not in process.stderr.read()
+    process.stderr.close()
+    assert process.wait() == 141
+
+
 def test_the_import_is_cheap():
     heavy = ("torch", "warp", "nerfstudio", "numpy", "mediapy")
     modules = "nerf_plugins.cli, nerf_plugins.doctor.command, nerf_plugins.files.ffmpeg"

@@ -23,6 +23,6 @@ method = make_method(
     groups={
         "fields": hash_group(),
     },
-    steps=5_000,
+    steps=10_000,
     n_rays=by_device(512, 8192),
 )

@@ -83,7 +83,6 @@ def test_pixels_are_drawn_as_often_as_the_area_that_they_see_is_large(multiscale
     torch.testing.assert_close(ray_bundle.pixel_area[:, 0] * widths**2, 0.35 * torch.ones(3000), rtol=0.2, atol=0.0)
 
 
-
 @pytest.mark.parametrize(
     ("options", "said"), [(["--levels", "6"], "cannot be halved 5 times"), (["--levels", "0"], "--levels 0")]
 )
