@@ -34,7 +34,7 @@ def check_model_state(loaded: Mapping[str, Tensor], own: Mapping[str, Tensor], e
     Raises:
         InputError: naming the first tensor that does not fit.
     """
-    advice = "it was made with other options or another method: use the config.yml beside it"
+    advice = "it was made with other options, another method or another version: use the config.yml beside it"
     if extra.get("format") != FORMAT:
         advice = "it was written by another version of nerf-plugins: use that one, or train again"
     for key in sorted(own.keys() ^ loaded.keys()):
