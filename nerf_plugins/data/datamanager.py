@@ -151,7 +151,8 @@ class NerfDataManager(VanillaDataManager[CheckedDataset]):
         super().setup_train()
         self.train_ray_generator = make_ray_generator(self.train_dataset.cameras.to(self.device))
         if self.config.pixel_weights == "area" and isinstance(self.train_pixel_sampler, CentreCropPixelSampler):
-            self.train_pixel_sampler.pixel_areas = pixel_areas(self.train_dataset.cameras)
+            areas = pixel_areas(self.train_dataset.cameras)
+            self.train_pixel_sampler.pixel_areas = None if torch.allclose(areas, areas.new_ones(())) else areas
         if self.test_mode == "val":
             self.train_dataset.metadata["exposure_spread"] = self._exposure_spread()
         for remark in self.train_dataset.remarks():

@@ -220,10 +220,23 @@ def list_batch(with_masks: bool) -> dict:
     return batch
 
 
-@pytest.mark.parametrize(("with_masks", "counts"), [(False, [200, 800, 15]), (True, [160, 0, 3])])
-def test_images_of_several_sizes_are_sampled_by_their_pixels(with_masks: bool, counts: list[int]):
+@pytest.mark.parametrize(
+    ("with_masks", "areas", "counts"),
+    [
+        (False, None, [200, 800, 15]),
+        (True, None, [160, 0, 3]),
+        (False, [4.0, 1.0, 8.0], [800, 800, 120]),
+        (True, [1.0, 4.0, 20.0], [160, 0, 60]),
+    ],
+)
+def test_images_of_several_sizes_are_sampled_by_their_pixels(
+    with_masks: bool, areas: list[float] | None, counts: list[int]
+):
     n = 9001  # odd, which nerfstudio's does not take
-    found = make_pixel_sampler(None).collate_image_dataset_batch_list(list_batch(with_masks), n)
+    sampler = make_pixel_sampler(None)
+    if areas is not None:  # of the dataset's images, of which the batch has those from the seventh on
+        sampler.pixel_areas = torch.tensor([9.0] * 7 + areas)
+    found = sampler.collate_image_dataset_batch_list(list_batch(with_masks), n)
     colors, indices = found["image"].long(), found["indices"]
     assert torch.equal(indices - torch.tensor([7, 0, 0]), colors)
     shares = torch.bincount(colors[:, 0], minlength=3) / n
@@ -238,3 +251,13 @@ def test_the_centre_of_images_of_several_sizes():
     first = found["indices"][found["indices"][:, 0] == 7]
     assert (first[:, 1].min(), first[:, 1].max()) == (2, 7)  # 2.5 to 7.5
     assert (first[:, 2].min(), first[:, 2].max()) == (5, 14)
+
+
+def test_images_of_one_size_are_sampled_as_often_as_their_pixels_are_large():
+    sampler, images = make_pixel_sampler(None), torch.arange(3.0).view(3, 1, 1, 1).expand(3, 4, 6, 3).contiguous()
+    sampler.pixel_areas = torch.tensor([1.0, 0.0, 3.0])
+    found = sampler.collate_image_dataset_batch({"image": images, "image_idx": torch.arange(3)}, 4000)
+    assert torch.equal(found["image"][:, 0].long(), found["indices"][:, 0])
+    shares = torch.bincount(found["indices"][:, 0], minlength=3) / 4000
+    torch.testing.assert_close(shares, torch.tensor([0.25, 0.0, 0.75]), atol=0.03, rtol=0)
+    assert (found["indices"][:, 1:].amax(0) == torch.tensor([3, 5])).all()
