@@ -33,7 +33,7 @@ class NeuSHashConfig(SDFFieldConfig):
 
     _target: type = field(default_factory=lambda: NeuSHash, kw_only=True)
     """target class to instantiate"""
-    encoding: EncodingConfig = field(default_factory=lambda: HashEncodingConfig(start_levels=8))
+    encoding: EncodingConfig = field(default_factory=HashEncodingConfig)
     """The encoding of the position."""
     width: int = 64
     """Width of the hidden layers."""

@@ -1,6 +1,6 @@
-"""neus-hash-custom: NeuS on a multiresolution hash encoding that learns from coarse to fine.
+"""neus-hash-custom: NeuS on a multiresolution hash encoding.
 
-Source: Wang et al., NeuS, 2021; Müller et al., Instant Neural Graphics Primitives, 2022; Li et al., Neuralangelo, 2023 (coarse to fine).
+Source: Wang et al., NeuS, 2021; Müller et al., Instant Neural Graphics Primitives, 2022.
 """
 
 from nerfstudio.engine.optimizers import AdamOptimizerConfig
@@ -17,7 +17,8 @@ method = make_method(
     "NeuS on a multiresolution hash encoding in Warp: the fast one; on CUDA and CPU, no compiler.",
     NeuSModelConfig(
         surface=march_to_surface(samples_per_batch=by_device(1 << 13, 1 << 17)),
-        field=NeuSHashConfig(encoding=hash_table(start_levels=8)),
+        field=NeuSHashConfig(encoding=hash_table()),
+        eikonal_loss_mult=0.03,
     ),
     groups={
         "fields": hash_group(warmup_steps=100, lr_final=5e-4),
