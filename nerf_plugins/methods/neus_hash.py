@@ -18,7 +18,7 @@ method = make_method(
     NeuSModelConfig(
         surface=march_to_surface(samples_per_batch=by_device(1 << 13, 1 << 17)),
         field=NeuSHashConfig(encoding=hash_table()),
-        eikonal_loss_mult=0.03,
+        eikonal_loss_mult=0.01,
     ),
     groups={
         "fields": hash_group(warmup_steps=100, lr_final=5e-4),
