@@ -38,7 +38,7 @@ class NeRFHashConfig(RadianceFieldConfig):
     width: int = 64
     """Width of the hidden layers."""
     feature_width: int = 15
-    """Numbers that the colour network gets from the density network, besides the density."""
+    """Numbers that the colour network gets from the density network, besides the encoding."""
     color_layers: int = 2
     """Hidden layers of the colour network."""
     directions: SphericalHarmonicsConfig = field(default_factory=SphericalHarmonicsConfig)
@@ -57,7 +57,7 @@ class NeRFHashConfig(RadianceFieldConfig):
 
 
 class NeRFHash(RadianceField):
-    """Density from the encoded position by one hidden layer, colour from its features and the direction by a few.
+    """Density from the encoded position by one hidden layer, colour from its features, the encoded position and the direction by a few.
 
     The density is exp of the network's output, whose gradient is clipped. Source: Müller et al., Instant Neural Graphics Primitives,
     2022, section 5.4.
@@ -71,14 +71,19 @@ class NeRFHash(RadianceField):
             cones: Needs = frozenset([self.encoding.cones])
             self.needs = self.needs | cones
         self.directions: SphericalHarmonics = config.directions.setup()
-        self.density_layer = LinearLayers(self.encoding.width, config.width, 1)
         self.density_head = nn.Linear(config.width, 1)
         self.feature_head = nn.Linear(config.width, config.feature_width)
         self.appearance = make_appearance(config.appearance, dataset)
         self.needs = self.needs | self.appearance.needs
-        self.color_width = config.feature_width + self.appearance.width + self.directions.width
-        self.color_layers = LinearLayers(self.color_width, config.width, config.color_layers)
         self.color_head = nn.Linear(config.width, 3)
+        self._make_layers(self.encoding.width, density_layers=1)
+
+    def _make_layers(self, encoded: int, density_layers: int) -> None:
+        """Hidden layers of both networks, for an encoding of a width."""
+        config = self.config
+        self.density_layer = LinearLayers(encoded, config.width, density_layers)
+        self.color_width = config.feature_width + encoded + self.appearance.width + self.directions.width
+        self.color_layers = LinearLayers(self.color_width, config.width, config.color_layers)
 
     def parts(self) -> Parts:
         """The density does not depend on the features that the colour sees."""
@@ -86,17 +91,18 @@ class NeRFHash(RadianceField):
 
     def density(self, points: Points) -> Float[Tensor, "n"]:
         """Densities; see :class:`RadianceField`."""
-        (raw,) = linear(self._hidden(points), self.density_head)
+        (raw,) = linear(self._hidden(self._encoded(points, self._dtype(points))), self.density_head)
         return first_rows(self._activate(raw), len(points.positions))
 
     def forward(self, points: Points) -> tuple[Float[Tensor, "n"], Float[Tensor, "n 3"]]:
         """Densities and colours; see :class:`RadianceField`."""
         assert points.directions is not None
-        n, hidden = len(points.positions), self._hidden(points)
-        raw, features = linear(hidden, self.density_head, self.feature_head)
-        encoded = pad_rows(points.encoded(lambda d: self._encode(d, features.dtype), points.directions))
+        n, encoded = len(points.positions), self._encoded(points, self._dtype(points))
+        raw, features = linear(self._hidden(encoded), self.density_head, self.feature_head)
+        directions = pad_rows(points.encoded(lambda d: self._encode(d, features.dtype), points.directions))
         of_photos = [pad_rows(x).to(features.dtype) for x in self.appearance.inputs(points)]
-        hidden = self.color_layers(torch.cat([features, *of_photos, encoded], dim=-1))
+        # The encoding too: through the features alone, texture would have to pass what the density is made of.
+        hidden = self.color_layers(torch.cat([features, encoded, *of_photos, directions], dim=-1))
         (color,) = linear(hidden, self.color_head)
         colors = self.appearance.adjusted(first_rows(torch.sigmoid(color.float()), n), points)
         return first_rows(self._activate(raw), n), colors
@@ -105,12 +111,14 @@ class NeRFHash(RadianceField):
         """Encoded directions, as many columns wider as make the colour network's input :func:`padded`."""
         return F.pad(self.directions(directions, dtype), (0, padded(self.color_width) - self.color_width))
 
-    def _hidden(self, points: Points) -> Tensor:
-        dtype = resolve_precision(self.config.precision, points.positions.device)
-        return self.density_layer(pad_columns(self._encoded(points, dtype)))
+    def _hidden(self, encoded: Tensor) -> Tensor:
+        return self.density_layer(pad_columns(encoded))
+
+    def _dtype(self, points: Points) -> torch.dtype:
+        return resolve_precision(self.config.precision, points.positions.device)
 
     def _encoded(self, points: Points, dtype: torch.dtype) -> Tensor:
-        """What the density network sees."""
+        """What both networks see."""
         return encode_points(self.encoding, points, dtype)
 
     def _activate(self, raw: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nerf_plugins.fields.base import NO_DATASET, Dataset
 from nerf_plugins.fields.encodings import WindowedEncoding, WindowedEncodingConfig
-from nerf_plugins.fields.layers import LinearLayers, pad_rows
+from nerf_plugins.fields.layers import pad_rows
 from nerf_plugins.fields.nerf_hash import NeRFHash, NeRFHashConfig
 from nerf_plugins.fields.warps.base import check_motion
 from nerf_plugins.rays import Needs, Points
@@ -28,7 +28,7 @@ class TimedHashConfig(NeRFHashConfig):
 
 
 class TimedHash(NeRFHash):
-    """As :class:`NeRFHash`, but its density network sees the encoded time beside the encoded position.
+    """As :class:`NeRFHash`, but its networks see the encoded time beside the encoded position.
 
     Nothing says that what is seen at two times is the same thing moved. Source: T-NeRF, the baseline of Pumarola et al., D-NeRF, 2021,
     section 5, on a hash encoding.
@@ -44,7 +44,7 @@ class TimedHash(NeRFHash):
         super().__init__(config, dataset)
         check_motion(dataset)
         self.time = WindowedEncoding(config.time, 1)
-        self.density_layer = LinearLayers(self.encoding.width + self.time.width, config.width, config.density_layers)
+        self._make_layers(self.encoding.width + self.time.width, config.density_layers)
 
     def _encoded(self, points: Points, dtype: torch.dtype) -> Tensor:
         assert points.times is not None

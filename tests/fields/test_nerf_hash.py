@@ -21,11 +21,11 @@ def inputs(n: int = 64) -> Points:
     return Points(positions, directions=directions)
 
 
-def test_the_networks_are_instant_ngps():
+def test_the_networks_are_instant_ngps_and_the_colour_sees_the_encoding_too():
     field = NeRFHash(NeRFHashConfig())
     table = int(field.encoding.config.levels().offsets[-1]) * 2
     density = 32 * 64 + 64 + 64 * 16 + 16
-    color = (15 + 16) * 64 + 64 + 64 * 64 + 64 + 64 * 3 + 3
+    color = (15 + 32 + 16) * 64 + 64 + 64 * 64 + 64 + 64 * 3 + 3
     assert sum(p.numel() for p in field.parameters()) == table + density + color
 
 
