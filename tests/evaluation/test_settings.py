@@ -24,7 +24,7 @@ def test_runs_that_differ_in_the_seed_have_one_setting():
     assert by_parser == settings_of(config_of(pipeline__datamanager__data="a")) != first
     other = settings_of(config_of(pipeline__model__eikonal_loss_mult=0.5))
     assert name_settings(["m", "m", "n"], [first, other, other]) == [
-        "m eikonal_loss_mult=0.1",
+        "m eikonal_loss_mult=0.01",
         "m eikonal_loss_mult=0.5",
         "n",
     ]
