@@ -136,7 +136,9 @@ class OccupancyGrid(nn.Module):
     def occupied_above(self, opacity_threshold: float, step_size: float) -> Bool[Tensor, "levels r r r"]:
         """Cells of which a step is at least this opaque. Cells as dense as the mean always count, so a grid can never be empty."""
         density = -math.log1p(-opacity_threshold) / step_size
-        return self.densities >= self.densities.mean().clamp(max=density)
+        # Of cells that are all alike, the mean may be rounded to more than any of them.
+        mean = torch.minimum(self.densities.mean(), self.densities.max())
+        return self.densities >= mean.clamp(max=density)
 
     def _next_warmup_cells(self, step: int) -> Int[Tensor, "n"]:
         """This rank's share of the next slice of all cells; the slices of the warm-up visit each once."""

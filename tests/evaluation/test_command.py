@@ -66,6 +66,7 @@ def test_the_means_are_those_of_nerfstudio(table: Path):
         wanted = pipeline.get_average_eval_image_metrics()
         assert float(row["psnr"]) == pytest.approx(wanted["psnr"], abs=1e-4)
         assert float(row["ssim"]) == pytest.approx(wanted["ssim"], abs=1e-4)
+    assert means[0]["psnr"] != means[1]["psnr"] != means[5]["psnr"]
 
 
 def test_each_row_says_what_it_is_of(table: Path):

@@ -90,6 +90,15 @@ def test_a_field_that_is_zero_everywhere_does_not_empty_the_grid():
     assert grid.occupied.all()  # as dense as the mean: rays keep finding samples, so the field can recover
 
 
+@pytest.mark.parametrize("density", [0.39448437094688416, 0.38657110929489136])
+def test_a_field_that_is_the_same_everywhere_does_not_empty_the_grid(density: float):
+    """In float32 the mean of 16^3 of these is larger than each of them."""
+    grid = make_grid(resolution=16)
+    assert float(torch.full_like(grid.densities, density).mean()) > torch.tensor(density)
+    train(grid, lambda positions: torch.full_like(positions[:, 0], density))
+    assert grid.occupied_above(0.9, STEP).all()
+
+
 def test_survives_an_emptied_grid():
     grid = make_grid()
     train(grid, right_half)
