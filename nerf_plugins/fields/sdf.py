@@ -98,10 +98,12 @@ def points_a_call(device: torch.device) -> int:
 
 @torch.no_grad()
 def settle_on_sphere(field: SDFField, bias: nn.Parameter, radius: float) -> None:
-    """Shifts the bias of the distance so that it is 0 on average over a sphere: random weights alone miss the radius by so much that
-    a small ball may have no inside."""
+    """Shifts the bias of the distance so that the distance of its surface from the origin is the radius, on average over all directions, to
+    first order: random weights alone miss the radius by so much that a small ball may have no inside."""
     directions = F.normalize(torch.randn(1024, 3), dim=-1)
-    bias.sub_(field.sdf(Points(radius * directions)).mean())
+    geometry = field.geometry(Points(radius * directions))
+    steps = 1.0 / (geometry.gradients * directions).sum(-1)  # the surface moves so far where the bias changes by 1
+    bias.sub_((geometry.sdf * steps).sum() / steps.sum())
 
 
 class Variance(nn.Module):
