@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # A window that opens may have no width yet.
 _LEAST_ASPECT = 0.1
+# Of a camera's picture from which it is too near, in multiples of its half diagonal: there it fills a good part of the view.
+_TOO_NEAR = 6.0
 
 
 class View(NamedTuple):
@@ -72,24 +74,43 @@ def picture_distance(camera: Cameras) -> float:
     return (3.0 / (x * y)) ** (1.0 / 3.0)
 
 
+def hides_the_scene(view: View, camera: Cameras, scale: float) -> bool:
+    """Whether the image that is shown in front of a camera is ahead of a view and so near that it fills a good part of it.
+
+    Args:
+        view: where the scene is seen from.
+        camera: a single one.
+        scale: of its frustum, in the units of the camera.
+    """
+    pose = camera.camera_to_worlds.detach().cpu().double().numpy()
+    distance = scale * picture_distance(camera)
+    to_picture = pose[:, 3] - distance * pose[:, 2] - view.position
+    forward = SO3(view.orientation).as_matrix()[:, 2]
+    y = distance * (camera.cx / camera.fx).item()
+    half_diagonal = math.hypot(y, y * (camera.cx / camera.cy).item())
+    return bool(to_picture @ forward > -half_diagonal and np.linalg.norm(to_picture) < _TOO_NEAR * half_diagonal)
+
+
 class FirstView(ViewerControl):
     """Moves whoever opens the viewer to a camera; nerfstudio finds it among a pipeline's attributes.
 
-    The view is a hair's breadth ahead of the camera, past the camera's own image, which would else cover the picture.
+    The view is a hair's breadth ahead of the camera, past the camera's own image, which would else cover the picture. Of a video the
+    next frames' images stand as near before it: those that would cover the picture are hidden.
 
     Args:
-        camera: a single one.
+        cameras: those of the training images; the view is the first one's.
         center: the scene's.
     """
 
-    def __init__(self, camera: Cameras, center: Float[Tensor, "3"]) -> None:
-        self.camera = camera
+    def __init__(self, cameras: Cameras, center: Float[Tensor, "3"]) -> None:
+        self.cameras = cameras
+        self.camera = cameras[0]
         self.center = center
 
     @classmethod
     def of_dataset(cls, dataset: InputDataset) -> FirstView:
         """The view of a data set's first camera."""
-        return cls(dataset.cameras[0], dataset.scene_box.aabb.mean(dim=0))
+        return cls(dataset.cameras, dataset.scene_box.aabb.mean(dim=0))
 
     def _setup(self, viewer: Viewer) -> None:
         super()._setup(viewer)
@@ -102,11 +123,14 @@ class FirstView(ViewerControl):
         # Here, since it imports all of nerfstudio's models.
         from nerfstudio.viewer.viewer import VISER_NERFSTUDIO_SCALE_RATIO as SCALE
 
-        step = self.viewer.config.camera_frustum_scale * picture_distance(self.camera) / SCALE
-        view = view_of(self.camera, self.center, client.camera.aspect, step)
+        scale = self.viewer.config.camera_frustum_scale / SCALE
+        view = view_of(self.camera, self.center, client.camera.aspect, scale * picture_distance(self.camera))
         with client.atomic():
             client.camera.position = view.position * SCALE
             client.camera.wxyz = view.orientation
             client.camera.look_at = view.turning_point * SCALE
             if view.fov is not None:
                 client.camera.fov = view.fov
+        for i, frustum in getattr(self.viewer, "camera_handles", {}).items():  # none before nerfstudio has drawn the scene
+            if i != 0 and hides_the_scene(view, self.cameras[i], scale):
+                frustum.visible = False

@@ -12,7 +12,7 @@ from nerfstudio.viewer.utils import parse_object
 from nerfstudio.viewer.viewer_elements import ViewerControl
 from viser.transforms import SO3
 
-from nerf_plugins.viewer.first_view import FirstView, picture_distance, view_of
+from nerf_plugins.viewer.first_view import FirstView, hides_the_scene, picture_distance, view_of
 
 ORIGIN = torch.zeros(3)
 
@@ -24,6 +24,12 @@ def camera(position=(0.0, -4.0, 0.0), width=200, height=100, camera_type=CameraT
     cameras = Cameras(pose[None], fx=100.0, fy=100.0, cx=width / 2, cy=height / 2, width=width, height=height)
     cameras.camera_type[:] = camera_type.value
     return cameras[0]
+
+
+def all_of(*cameras: Cameras) -> Cameras:
+    """A data set's, of single ones."""
+    poses = torch.stack([camera.camera_to_worlds for camera in cameras])
+    return Cameras(poses, fx=100.0, fy=100.0, cx=100.0, cy=50.0, width=200, height=100)
 
 
 def test_the_view_is_the_cameras():
@@ -94,7 +100,7 @@ def check(visitor: SimpleNamespace) -> None:
 def test_whoever_opens_the_viewer_is_moved_there():
     early, late = visitor(), visitor()
     server = Server(early)
-    view = FirstView(camera(), ORIGIN)
+    view = FirstView(all_of(camera()), ORIGIN)
     view._setup(SimpleNamespace(viser_server=server, config=SimpleNamespace(camera_frustum_scale=0.3)))
     check(early)
     (connected,) = server.callbacks
@@ -102,7 +108,30 @@ def test_whoever_opens_the_viewer_is_moved_there():
     check(late)
 
 
+@pytest.mark.parametrize(
+    ("position", "hides"),
+    [((0.0, -3.9, 0.0), True), ((0.05, -3.99, 0.0), True), ((0.0, -3.0, 0.0), False), ((0.0, -4.5, 0.0), False)],
+    ids=["just ahead", "beside", "far ahead", "behind"],
+)
+def test_images_that_stand_in_the_way(position, hides):
+    """Frustums of scale 0.03: an image at 0.034, of half diagonal 0.077, hides the scene from up to 0.46."""
+    view = view_of(camera(), ORIGIN, 2.0, step=0.03 * picture_distance(camera()))
+    assert hides_the_scene(view, camera(position), 0.03) is hides
+
+
+@pytest.mark.usefixtures("without_type_checker")  # the client is a stand-in
+def test_images_in_the_way_are_hidden():
+    drawn = {i: SimpleNamespace(visible=True) for i in range(3)}
+    view = FirstView(all_of(camera(), camera((0.0, -3.9, 0.0)), camera((0.0, -2.0, 0.0))), ORIGIN)
+    view._setup(
+        SimpleNamespace(
+            viser_server=Server(visitor()), config=SimpleNamespace(camera_frustum_scale=0.3), camera_handles=drawn
+        )
+    )
+    assert [frustum.visible for frustum in drawn.values()] == [True, False, True]
+
+
 def test_nerfstudio_finds_it_in_a_pipeline():
     pipeline = torch.nn.Module()
-    pipeline.first_view = FirstView(camera(), ORIGIN)
+    pipeline.first_view = FirstView(all_of(camera()), ORIGIN)
     assert [element for _, element in parse_object(pipeline, ViewerControl, "Custom Elements")] == [pipeline.first_view]
