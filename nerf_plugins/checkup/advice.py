@@ -41,7 +41,7 @@ def advise(source: Posed | Unposed | Video) -> list[Advice]:
 def _for_dataset(source: Posed) -> list[Advice]:
     metadata, dataset = source.manager.train_dataset.metadata, source.manager.train_dataset
     if metadata["times"] is not None:
-        return [Advice("photos of something that moves, each with its time", _train("k-planes-custom", source))]
+        return [Advice("photos of something that moves, each with its time", _train("moving-nerf-custom", source))]
     if "ndc" in metadata:
         options = "--pipeline.model.occupancy.steps-per-diagonal 192"
         return [Advice("photos that all face one way", _train("nerf-hash-custom", source, options))]

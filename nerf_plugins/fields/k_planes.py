@@ -11,7 +11,7 @@ from torch import Tensor
 from nerf_plugins.errors import InputError
 from nerf_plugins.fields.base import NO_DATASET, Dataset
 from nerf_plugins.fields.encodings import KPlanesEncoding, KPlanesEncodingConfig
-from nerf_plugins.fields.layers import pad_rows
+from nerf_plugins.fields.layers import encode_points
 from nerf_plugins.fields.nerf_hash import NeRFHash, NeRFHashConfig
 from nerf_plugins.fields.plane_losses import distance_from_one, roughness_in_time, total_variation
 from nerf_plugins.rays import Needs, Points
@@ -68,4 +68,4 @@ class KPlanes(NeRFHash):
         if points.times is None:
             return super()._encoded(points, dtype)
         times = points.per_point(2.0 * points.times[:, None] - 1.0)
-        return self.encoding(pad_rows(torch.cat([points.positions, times], dim=-1)), dtype)
+        return encode_points(self.encoding, points._replace(positions=torch.cat([points.positions, times], dim=-1)), dtype)

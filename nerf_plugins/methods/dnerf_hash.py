@@ -15,6 +15,7 @@ method = make_method(
     "dnerf-hash-custom",
     "A displacement from coarse volumes before NeRF on a hash encoding, for moving scenes: the fast one; on CUDA and CPU, no compiler.",
     NerfModelConfig(
+        sampler="auto",
         occupancy=march_for_hash(moving_grid(), min_transmittance=0.0),
         field=DeformedFieldConfig(
             warp=VolumesConfig(),

@@ -12,6 +12,7 @@ method = make_method(
     "tnerf-hash-custom",
     "NeRF on a hash encoding with the time as an input: the baseline for moving scenes; on CUDA and CPU, no compiler.",
     NerfModelConfig(
+        sampler="auto",
         occupancy=march_for_hash(moving_grid()),
         field=TimedHashConfig(
             encoding=hash_table(),

@@ -74,7 +74,7 @@ def test_json_holds_all_of_it(tmp_path, capsys):
 CASES = {
     "a place": (lambda d: write_transforms(d), ["photos-nerf-custom", "neus-hash-custom"]),
     "cut out": (lambda d: write_transforms(d, transparent), ["nerf-hash-custom", "neus-hash-custom"]),
-    "moving": (lambda d: with_times(d), ["k-planes-custom"]),
+    "moving": (lambda d: with_times(d), ["moving-nerf-custom"]),
 }
 
 

@@ -72,7 +72,7 @@ def test_losses_by_hand():
             planes.fill_(0.5)
         for planes in field.encoding.planes_of_time:
             planes[:, :, 2] = 3.0  # of three second differences along the time: 2, -4, 2
-    losses = {name: float(loss) for name, loss in field.losses(points(0.0), torch.ones(64)).items()}
+    losses = {name: float(loss.detach()) for name, loss in field.losses(points(0.0), torch.ones(64)).items()}
     assert losses == pytest.approx({"tv": 0.0, "roughness": 3 * 2 * (4 + 16 + 4) / 3, "motion": 5 * 2 * 2 / 5})
     assert set(make(NO_DATASET).losses(points(), torch.ones(64))) == {"tv"}
 

@@ -16,6 +16,7 @@ METHODS = {
     "dnerf-custom",
     "dnerf-hash-custom",
     "k-planes-custom",
+    "moving-nerf-custom",
     "nerf-hash-custom",
     "neus-custom",
     "neus-hash-custom",
