@@ -68,4 +68,6 @@ class KPlanes(NeRFHash):
         if points.times is None:
             return super()._encoded(points, dtype)
         times = points.per_point(2.0 * points.times[:, None] - 1.0)
-        return encode_points(self.encoding, points._replace(positions=torch.cat([points.positions, times], dim=-1)), dtype)
+        return encode_points(
+            self.encoding, points._replace(positions=torch.cat([points.positions, times], dim=-1)), dtype
+        )
