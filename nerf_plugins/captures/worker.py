@@ -14,7 +14,7 @@ from typing import Any
 from nerf_plugins.captures.job import Job, Reconstruction, read_reconstruction
 from nerf_plugins.errors import InputError
 
-INSTALL = 'pip install "nerf-plugins[process]"'
+INSTALL = 'pip install -e ".[process]" in the package\'s folder'
 VERSION = "4"
 """Of pycolmap; earlier ones cannot match a given list of pairs."""
 OnProgress = Callable[[str, int, int], None]

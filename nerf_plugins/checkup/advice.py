@@ -43,8 +43,7 @@ def _for_dataset(source: Posed) -> list[Advice]:
     if metadata["times"] is not None:
         return [Advice("photos of something that moves, each with its time", _train("moving-nerf-custom", source))]
     if "ndc" in metadata:
-        options = "--pipeline.model.occupancy.steps-per-diagonal 192"
-        return [Advice("photos that all face one way", _train("nerf-hash-custom", source, options))]
+        return [Advice("photos that all face one way", _train("photos-nerf-custom", source))]
     if dataset.has_alpha:
         return [
             Advice("an object cut out of its background: views of it", _train("nerf-hash-custom", source)),

@@ -85,11 +85,12 @@ class NerfPipeline(VanillaPipeline):
     def _settle_appearance(self) -> None:
         """Writes into the configuration what was left to the photos, so that the run's config.yml says it; and says it."""
         kind, metadata = kind_of(self.model), self.datamanager.train_dataset.metadata
-        was_open = settle_appearance(getattr(self.config.model, "field", None), kind)
-        if was_open and kind != "none":
+        left_open = settle_appearance(getattr(self.config.model, "field", None), kind)
+        if left_open and kind != "none":
+            off = " ".join(f"--pipeline.model.field.{option} none" for option in left_open)
             CONSOLE.print(
                 f"Photos from nearby differ in brightness by {metadata['exposure_spread']:.2g} stops (median): each gets a code of its own "
-                f"that its colours see. Off: --pipeline.model.field.appearance.kind none",
+                f"that its colours see. Off: {off}",
                 soft_wrap=True,
             )
 

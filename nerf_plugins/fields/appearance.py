@@ -130,21 +130,21 @@ def kind_of(model: nn.Module) -> Kind:
     return "none"
 
 
-def settle_appearance(config: Any, kind: Kind) -> bool:
-    """Writes a kind, in place, wherever a configuration leaves it to "auto"; returns whether there was such a place.
+def settle_appearance(config: Any, kind: Kind) -> list[str]:
+    """Writes a kind, in place, wherever a configuration leaves it to "auto"; returns the options it was left open in, "a.b.kind".
 
     Args:
         config: a dataclass; others in it are looked through.
         kind: what it has become.
     """
     if not dataclasses.is_dataclass(config) or isinstance(config, type):
-        return False
-    found = False
+        return []
+    found = []
     for option in dataclasses.fields(config):
         value = getattr(config, option.name, None)
         if isinstance(value, AppearanceConfig) and value.kind == "auto":
             setattr(config, option.name, dataclasses.replace(value, kind=kind))
-            found = True
+            found.append(f"{option.name}.kind")
         else:
-            found = settle_appearance(value, kind) or found
+            found += [f"{option.name}.{name}" for name in settle_appearance(value, kind)]
     return found

@@ -50,9 +50,9 @@ class VolumetricModelConfig(ModelConfig):
     """What the models share"""
 
     near_plane: float = 0.05
-    """Where rays start, in world units (not in ndc)."""
+    """Where rays start: distance from the camera in training's units, which the dataparser scales to. Not used in ndc."""
     far_plane: float = 1e3
-    """Where rays end, in world units (not in ndc)."""
+    """Where rays end, in the same units. Not used in ndc."""
     background_color: Literal["auto", "random", "white", "black"] = "auto"
     """What is behind the scene.
     auto and random: another colour for each training ray; pictures have the dataparser's alpha colour, or black."""

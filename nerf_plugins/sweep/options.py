@@ -20,7 +20,7 @@ class SweepOptions:
     """YAML file with methods, dataparser, data, n_images, seeds, steps, options and grid; see configs/sweeps/demo.yaml."""
     workers: Literal["local", "ray"] = "local"
     """local: processes on this machine.
-    ray: on a Ray cluster (pip install nerf-plugins[sweep-ray]), whose machines see output folder and data under the same paths."""
+    ray: on a Ray cluster (pip install -e ".[sweep-ray]"), whose machines see output folder and data under the same paths."""
     jobs: int = 1
     """Local: runs trained at the same time. They share the GPU; with several GPUs use Ray, which gives each run its own."""
     ray_address: str | None = None

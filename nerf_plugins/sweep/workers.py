@@ -87,7 +87,9 @@ class RayWorkers:
             import ray  # pyright: ignore[reportMissingImports]
             from ray.exceptions import RayError  # pyright: ignore[reportMissingImports]
         except ImportError as e:
-            raise InputError("workers ray: Ray is not installed: pip install 'nerf-plugins[sweep-ray]'") from e
+            raise InputError(
+                "workers ray: Ray is not installed: pip install -e '.[sweep-ray]' in the package's folder"
+            ) from e
         self._ray, self._error = ray, RayError
         try:
             ray.init(address=address, log_to_driver=False, include_dashboard=False if address is None else None)

@@ -189,8 +189,8 @@ def test_bad_input_is_one_line_and_nothing_is_written(photos, tmp_path, changes,
 @pytest.mark.parametrize(
     ("version", "message"),
     [
-        (None, r"pycolmap.* is not installed: pip install"),
-        ("3.13.0", r"pycolmap 3.13.0 is installed and 4 is needed: pip install"),
+        (None, r"pycolmap.* is not installed: pip install -e \"\.\[process\]\" in the package's folder$"),
+        ("3.13.0", r"pycolmap 3.13.0 is installed and 4 is needed: pip install -e"),
     ],
 )
 def test_without_the_right_pycolmap_one_line_says_how_to_get_it(photos, tmp_path, monkeypatch, version, message):

@@ -11,6 +11,8 @@ from nerf_plugins import cli
 from nerf_plugins.checkup import report
 from nerf_plugins.errors import InputError
 from tests.data.datasets import H, W, as_rgb, picture, rewrite, write_masks, write_transforms
+from tests.dataparsers.test_llff import rows
+from tests.dataparsers.test_llff import write as write_llff
 from tests.test_docs import check_ns_train, check_ours
 
 
@@ -75,6 +77,7 @@ CASES = {
     "a place": (lambda d: write_transforms(d), ["photos-nerf-custom", "neus-hash-custom"]),
     "cut out": (lambda d: write_transforms(d, transparent), ["nerf-hash-custom", "neus-hash-custom"]),
     "moving": (lambda d: with_times(d), ["moving-nerf-custom"]),
+    "forward-facing": (lambda d: write_llff(d, rows()), ["photos-nerf-custom"]),
 }
 
 

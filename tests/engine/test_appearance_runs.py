@@ -3,6 +3,8 @@
 import copy
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,14 +16,17 @@ from PIL import Image
 
 from nerf_plugins.camera_paths.styles import styles_along
 from nerf_plugins.data.subset import SubsetConfig
+from nerf_plugins.engine.pipeline import NerfPipeline
 from nerf_plugins.engine.styled_paths import path_with_styles
 from nerf_plugins.engine.trainer import NerfTrainer, PluginTrainerConfig
 from nerf_plugins.errors import InputError
 from nerf_plugins.export.command import mesh_of
 from nerf_plugins.export.options import MeshOptions
-from nerf_plugins.fields.appearance import AppearanceConfig
+from nerf_plugins.fields.appearance import AppearanceConfig, CodeAppearance
 from nerf_plugins.fields.codes import PHOTO_WEIGHTS
+from nerf_plugins.fields.deformed import DeformedFieldConfig
 from nerf_plugins.fields.encodings import HashEncodingConfig
+from nerf_plugins.fields.nerf_hash import NeRFHashConfig
 from nerf_plugins.methods import nerf_hash
 from tests.data.datasets import write_transforms
 from tests.training import set_up
@@ -86,6 +91,20 @@ def test_auto_is_settled_by_the_photos_and_the_runs_config_says_how(workspace: P
     constant = set_up(make_config(workspace, "constant", "constant"))
     assert saved_appearance(constant) == AppearanceConfig(kind="none")
     assert constant.pipeline.model.looks is None
+
+
+def test_what_is_said_of_codes_names_the_option_of_the_method(capsys: pytest.CaptureFixture[str]):
+    """Of a field that is seen through a warp the colours are the canonical field's."""
+    for field, option in [(NeRFHashConfig(), "appearance.kind"), (DeformedFieldConfig(), "canonical.appearance.kind")]:
+        model = SimpleNamespace(field=field)
+        pipeline: Any = SimpleNamespace(
+            config=SimpleNamespace(model=model),
+            model=torch.nn.ModuleList([CodeAppearance(2, 3)]),
+            datamanager=SimpleNamespace(train_dataset=SimpleNamespace(metadata={"exposure_spread": 0.6})),
+        )
+        NerfPipeline._settle_appearance(pipeline)
+        said = " ".join(capsys.readouterr().out.split())
+        assert f"Off: --pipeline.model.field.{option} none" in said
 
 
 def test_an_evaluation_reports_three_codes_by_name(first: NerfTrainer, monkeypatch: pytest.MonkeyPatch):

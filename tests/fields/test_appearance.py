@@ -128,12 +128,13 @@ def test_a_width_of_nothing_is_refused():
 
 def test_what_was_left_open_is_settled_wherever_it_is_and_no_more():
     config = DeformedFieldConfig(canonical=NeRFHashConfig())
-    assert settle_appearance(config, "codes")
+    assert settle_appearance(config, "codes") == ["canonical.appearance.kind"]
     assert config.canonical.appearance == AppearanceConfig(kind="codes")  # type: ignore[attr-defined]
     assert NeRFHashConfig().appearance.kind == "auto"
-    assert not settle_appearance(config, "none")
+    assert settle_appearance(config, "none") == []
     assert config.canonical.appearance.kind == "codes"  # type: ignore[attr-defined]
-    assert not settle_appearance(None, "none")
+    assert settle_appearance(None, "none") == []
+    assert settle_appearance(NeRFHashConfig(), "none") == ["appearance.kind"]
 
 
 @pytest.mark.parametrize("kind", ["none", *KINDS])
