@@ -13,7 +13,7 @@ from nerf_plugins.models.nerf import NerfModelConfig
 
 method = make_method(
     "dnerf-hash-custom",
-    "A displacement from coarse volumes before NeRF on a hash encoding: where moving things go (moving-nerf-custom has better views sooner).",
+    "A displacement from coarse volumes before NeRF on a hash encoding: where moving things go; moving-nerf-custom has better views.",
     NerfModelConfig(
         sampler="auto",
         occupancy=march_for_hash(moving_grid(), min_transmittance=0.0),
