@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -64,12 +66,20 @@ def spread_in(
 
 def pack_edges(edges: Float[Tensor, "n_rays n_edges"]) -> PackedSamples:
     """Ascending edges of each ray -> its intervals as packed samples."""
-    n_rays, n = edges.shape[0], edges.shape[1] - 1
-    starts = torch.arange(n_rays, dtype=torch.int32, device=edges.device) * n
+    n_rays, n_edges = edges.shape
+    layout = _even_layout(n_rays, n_edges - 1, edges.device)
+    return layout._replace(t_starts=edges[:, :-1].reshape(-1), t_ends=edges[:, 1:].reshape(-1))
+
+
+@lru_cache(maxsize=16)
+def _even_layout(n_rays: int, n: int, device: torch.device) -> PackedSamples:
+    """Which samples belong to which ray where each has n, still without t: the same in each step, and nobody writes into it."""
+    starts = torch.arange(n_rays, dtype=torch.int32, device=device) * n
+    nothing = torch.empty(0, device=device)
     return PackedSamples(
-        ray_indices=torch.arange(n_rays, dtype=torch.int32, device=edges.device).repeat_interleave(n),
-        t_starts=edges[:, :-1].reshape(-1),
-        t_ends=edges[:, 1:].reshape(-1),
+        ray_indices=torch.arange(n_rays, dtype=torch.int32, device=device).repeat_interleave(n),
+        t_starts=nothing,
+        t_ends=nothing,
         packed_info=torch.stack([starts, torch.full_like(starts, n)], dim=-1),
         n_dropped_rays=starts.new_zeros(()),
         n_wanted=starts.new_full((), n_rays * n, dtype=torch.int64),

@@ -11,8 +11,9 @@ from nerfstudio.cameras.rays import RayBundle
 from torch import Tensor, nn
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.ops import ConeMoments, cone_moments
 from nerf_plugins.rays import NOTHING, Needs, Points, Rays
-from nerf_plugins.spaces.gaussians import Spread, axes, cone, cylinder
+from nerf_plugins.spaces.gaussians import axes, cylinder_moments
 
 _GAUSSIANS: Needs = frozenset({"scales", "covariances"})
 
@@ -134,14 +135,14 @@ class Space(nn.Module, ABC):
             positions = self.field_positions(rays.positions(ray_indices, torch.lerp(t_starts, t_ends, 0.5)))
             return Points(positions, ray_indices, **of_rays)
         assert rays.radii is not None, "the space completes the rays for a field that needs cones"
-        spread_of = cone if self.ray_shape == "cone" else cylinder
-        spread = spread_of(t_starts, t_ends, rays.radii.index_select(0, ray_indices))
+        spread_of = cone_moments if self.ray_shape == "cone" else cylinder_moments
+        spread = spread_of(t_starts, t_ends, rays.radii, ray_indices)
         means = rays.positions(ray_indices, spread.t_means)
         scales = spread.scales * self.field_scale(means) if "scales" in needs else None
         covariances = self._covariances(means, spread, rays, ray_indices) if "covariances" in needs else None
         return Points(self.field_positions(means), ray_indices, **of_rays, scales=scales, covariances=covariances)
 
-    def _covariances(self, means: Tensor, spread: Spread, rays: Rays, ray_indices: Tensor) -> Tensor:
+    def _covariances(self, means: Tensor, spread: ConeMoments, rays: Rays, ray_indices: Tensor) -> Tensor:
         vectors = self.push_forward(means, axes(spread, rays.directions.index_select(0, ray_indices)))
         return vectors.transpose(-1, -2) @ vectors
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Float
 from nerfstudio.cameras.rays import RayBundle
@@ -10,6 +12,15 @@ from torch import Tensor
 from nerf_plugins.rays import Rays
 from nerf_plugins.spaces.base import Space
 from nerf_plugins.spaces.bounds import box_span, flat_bounds
+
+
+class _ToField(NamedTuple):
+    """What takes a box's positions to the field's."""
+
+    scale: Float[Tensor, "3"]
+    shift: Float[Tensor, "3"]
+    mean_scale: Float[Tensor, ""]
+    """Geometric mean of the three."""
 
 
 class BoxSpace(Space):
@@ -26,7 +37,7 @@ class BoxSpace(Space):
         [0.5, 0.0, 1.0]
     """
 
-    _known: tuple[Tensor, int, Tensor, Tensor] | None = None
+    _known: tuple[Tensor, int, _ToField] | None = None
 
     def rays(self, ray_bundle: RayBundle, near_plane: float, far_plane: float) -> Rays:
         """The bundle's rays in this space, from near to far plane (world distances)."""
@@ -38,16 +49,17 @@ class BoxSpace(Space):
 
     def field_positions(self, positions: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3"]:
         """Positions of this space -> [-1, 1]^3 for the field: the box's corners go to the cube's."""
-        scale, shift = self._to_field()
-        return torch.addcmul(shift, positions, scale)
+        to_field = self._to_field()
+        return torch.addcmul(to_field.shift, positions, to_field.scale)
 
-    def _to_field(self) -> tuple[Tensor, Tensor]:
-        """Scale and shift of :meth:`field_positions`, computed when the box is another than at the last call."""
+    def _to_field(self) -> _ToField:
+        """Computed when the box is another than at the last call."""
         known, version = self._known, self.aabb._version
         if known is None or known[0] is not self.aabb or known[1] != version:
             scale = 1.0 / self._half
-            known = self._known = (self.aabb, version, scale, -0.5 * (self.aabb[0] + self.aabb[1]) * scale)
-        return known[2:]
+            shift = -0.5 * (self.aabb[0] + self.aabb[1]) * scale
+            known = self._known = (self.aabb, version, _ToField(scale, shift, scale.prod() ** (1 / 3)))
+        return known[2]
 
     def clip(self, rays: Rays) -> tuple[Float[Tensor, "n_rays"], Float[Tensor, "n_rays"]]:
         """Near and far of the part of each ray that is in the box; near = far where none is."""
@@ -65,7 +77,7 @@ class BoxSpace(Space):
 
     def field_scale(self, positions: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
         """One over half the box's side, as the geometric mean over its sides."""
-        return self._half.prod().pow(-1 / 3).expand(len(positions))
+        return self._to_field().mean_scale.expand(len(positions))
 
     @property
     def _half(self) -> Tensor:

@@ -7,9 +7,10 @@ import torch
 from nerfstudio.cameras.rays import RayBundle
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.ops import cone_moments
 from nerf_plugins.rays import NOTHING
 from nerf_plugins.spaces import BoxSpace, ContractedSpace, CubeSpace, NDCSpace, Space
-from nerf_plugins.spaces.gaussians import axes, cone, cylinder
+from nerf_plugins.spaces.gaussians import axes, cylinder_moments
 
 AABB = torch.tensor([[-1.0, -2.0, -0.5], [1.0, 2.0, 1.5]])
 SPACES = [BoxSpace(AABB), CubeSpace(AABB), ContractedSpace(AABB)]
@@ -39,11 +40,11 @@ def in_frustum(t0: float, t1: float, radius: float, apex: bool) -> torch.Tensor:
     return torch.stack([r * angle.cos(), r * angle.sin(), t], dim=-1)
 
 
-@pytest.mark.parametrize(("of", "apex"), [(cone, True), (cylinder, False)], ids=["cone", "cylinder"])
+@pytest.mark.parametrize(("of", "apex"), [(cone_moments, True), (cylinder_moments, False)], ids=["cone", "cylinder"])
 def test_mean_and_covariance_are_those_of_even_points(of, apex: bool):
     t0, t1, radius = 1.0, 2.5, 0.3
     sample = in_frustum(t0, t1, radius, apex)
-    spread = of(torch.tensor([t0]), torch.tensor([t1]), torch.tensor([radius]))
+    spread = of(*torch.tensor([[t0], [t1], [radius]]), torch.tensor([0], dtype=torch.int32))
     assert float(spread.t_means) == pytest.approx(float(sample[:, 2].mean()), rel=2e-3)
     vectors = axes(spread, torch.tensor([[0.0, 0.0, 1.0]]))[0]
     torch.testing.assert_close(vectors.T @ vectors, sample.T.cov().float(), rtol=1e-2, atol=2e-3)
@@ -91,7 +92,7 @@ def test_covariances_are_in_the_fields_space():
     rays = complete(space, needs)
     index = torch.zeros(1, dtype=torch.int32)
     points = space.points(rays, index, torch.tensor([4.0]), torch.tensor([4.2]), needs)
-    spread = cone(torch.tensor([4.0]), torch.tensor([4.2]), rays.radii)
+    spread = cone_moments(torch.tensor([4.0]), torch.tensor([4.2]), rays.radii, index)
     mean = rays.positions(index, spread.t_means)
     jacobian = torch.func.jacrev(space.field_positions)(mean[0])
     vectors = axes(spread, rays.directions)[0]

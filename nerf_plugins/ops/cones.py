@@ -1,0 +1,73 @@
+"""Pieces of pixels' cones, as Gaussians."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from nerf_plugins.ops._checks import require_same_device, require_tensor
+
+
+class ConeMoments(NamedTuple):
+    """The Gaussian of pieces of rays, along and across them."""
+
+    t_means: Float[Tensor, "n"]
+    """Where on the ray the mean is."""
+    t_variances: Float[Tensor, "n"]
+    """Variance along the ray."""
+    r_variances: Float[Tensor, "n"]
+    """Variance in each direction across the ray."""
+    scales: Float[Tensor, "n"]
+    r"""Geometric mean of the three standard deviations: :math:`(\sigma_t^2 \sigma_r^4)^{1/6}`, at least 1e-5."""
+
+
+@torch.no_grad()
+def cone_moments(
+    t_starts: Float[Tensor, "n"],
+    t_ends: Float[Tensor, "n"],
+    radii: Float[Tensor, "n_rays"],
+    ray_indices: Int[Tensor, "n"],
+) -> ConeMoments:
+    r"""Of pieces of cones with their apex at t = 0 and the radius :math:`\dot r t`.
+
+    With the middle :math:`\mu` and half the width :math:`\delta`: mean :math:`\mu + 2\mu\delta^2 / (3\mu^2 + \delta^2)`,
+    :math:`\sigma_t^2 = \delta^2/3 - \frac{4}{15}\, \delta^4 (12\mu^2 - \delta^2) / (3\mu^2 + \delta^2)^2` and
+    :math:`\sigma_r^2 = \dot r^2 (\mu^2/4 + \frac{5}{12}\delta^2 - \frac{4}{15}\, \delta^4 / (3\mu^2 + \delta^2))`.
+
+    Args:
+        t_starts: where each piece begins, >= 0, float32.
+        t_ends: where it ends, float32.
+        radii: :math:`\dot r` of each ray, the cone's radius at t = 1, float32.
+        ray_indices: which ray each piece belongs to, int32; not checked against the rays.
+
+    Raises:
+        TypeError: an argument of another type or dtype.
+        ValueError: an argument of another shape or device.
+
+    Nothing is differentiable.
+
+    Example:
+        From the apex to t = 2: the mean of t, weighted by the area t², is 3/2.
+
+        >>> of_cone = cone_moments(*torch.tensor([[0.0], [2.0], [1.0]]), torch.tensor([0], dtype=torch.int32))
+        >>> [round(values.item(), 4) for values in of_cone]
+        [1.5, 0.15, 0.6, 0.6148]
+
+    Source: Barron et al., Mip-NeRF, 2021, equation 7, in the form that does not cancel.
+    """
+    n = len(t_starts)
+    t_starts = require_tensor("t_starts", t_starts, torch.float32, (None,))
+    t_ends = require_tensor("t_ends", t_ends, torch.float32, (n,))
+    radii = require_tensor("radii", radii, torch.float32, (None,))
+    ray_indices = require_tensor("ray_indices", ray_indices, torch.int32, (n,))
+    device = require_same_device(t_starts=t_starts, t_ends=t_ends, radii=radii, ray_indices=ray_indices)
+
+    from nerf_plugins.kernels.cones import cone_moments as kernel
+    from nerf_plugins.kernels.launch import launch
+
+    moments = ConeMoments(*t_starts.new_empty(4, n).unbind(0))
+    launch(kernel, n, [t_starts, t_ends, radii, ray_indices, *moments], device)
+    return moments
