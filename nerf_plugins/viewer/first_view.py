@@ -131,6 +131,7 @@ class FirstView(ViewerControl):
             client.camera.look_at = view.turning_point * SCALE
             if view.fov is not None:
                 client.camera.fov = view.fov
-        for i, frustum in getattr(self.viewer, "camera_handles", {}).items():  # none before nerfstudio has drawn the scene
+        # There are none before nerfstudio has drawn the scene.
+        for i, frustum in getattr(self.viewer, "camera_handles", {}).items():
             if i != 0 and hides_the_scene(view, self.cameras[i], scale):
                 frustum.visible = False
