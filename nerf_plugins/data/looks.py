@@ -29,7 +29,9 @@ def look_name(look: str, names: Sequence[str], what: str) -> str:
     Raises:
         InputError: there is no such photo, or there are several.
     """
-    return MEAN if look == MEAN else names[find_images([look], [Path(name) for name in names], what)[0]]
+    if look == MEAN:
+        return MEAN
+    return names[find_images([look], [Path(name) for name in names], what, "training photo")[0]]
 
 
 def photo_weights(shares: Any, names: Sequence[str], what: str) -> Float[Tensor, "n_images"]:

@@ -24,7 +24,7 @@ def test_the_mean_is_a_look_too():
 @pytest.mark.parametrize(
     ("shares", "message"),
     [
-        ({"r_9": 1.0}, "--style: no image of the dataset is called 'r_9'"),
+        ({"r_9": 1.0}, "--style: no training photo is called 'r_9'"),
         ({"r_2": 1.0}, "--style: 'r_2' means 2 images"),
         ({"r_1": 0.0}, "give each photo a share, 0 or more, and one of them more than 0"),
         ({"r_1": -1.0, "r_3": 2.0}, "give each photo a share"),

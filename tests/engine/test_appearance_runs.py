@@ -143,7 +143,7 @@ def test_looks_that_cannot_be_shown_are_one_line():
     content = {"render_width": 8, "render_height": 8, "camera_path": views}
     assert path_with_styles(content, ["a.png"], has_codes=False).metadata is None
     views[0]["style"] = {"b.png": 1.0}
-    with pytest.raises(SystemExit, match=r"camera path, style: no image of the dataset is called 'b\.png'"):
+    with pytest.raises(SystemExit, match=r"camera path, style: no training photo is called 'b\.png'"):
         path_with_styles(content, ["a.png", "c.png"], has_codes=True)
     with pytest.raises(SystemExit, match="this model was trained without codes of photos"):
         path_with_styles(content, ["b.png"], has_codes=False)
@@ -160,5 +160,5 @@ def test_a_mesh_takes_a_photos_look(workspace: Path, first: NerfTrainer):
     colors = [mesh_of(model, manager, MeshOptions(**options, style=s)).visual.vertex_colors for s in (None, "001")]
     assert colors[0].shape == colors[1].shape
     assert (colors[0] != colors[1]).any()
-    with pytest.raises(InputError, match="style: no image of the dataset is called '999'"):
+    with pytest.raises(InputError, match="style: no training photo is called '999'"):
         mesh_of(model, manager, MeshOptions(**options, style="999"))
