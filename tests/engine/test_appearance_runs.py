@@ -3,6 +3,7 @@
 import copy
 import json
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -116,6 +117,24 @@ def test_style_from_other_photos_finds_codes_by_name_and_leaves_the_geometry(wor
     moved = {n for n, value in trainer.pipeline.model.named_parameters() if not torch.equal(value, before[n])}
     assert "field.appearance.codes.weight" in moved
     assert not {name for name in moved if name.startswith(("field.encoding", "field.density"))}
+
+
+@pytest.mark.parametrize(("asked", "theirs"), [("none", "codes"), ("affine", "codes"), ("codes", "none")])
+def test_codes_are_neither_added_to_a_checkpoint_nor_left_out(
+    workspace: Path, first: NerfTrainer, asked: Literal["none", "affine", "codes"], theirs: str, capsys
+):
+    folder = first.checkpoint_dir
+    if theirs == "none":
+        without = set_up(make_config(workspace, "without", "constant"))
+        without.save_checkpoint(0)
+        folder = without.checkpoint_dir
+    config = make_config(workspace, f"{theirs}-to-{asked}", load_dir=folder)
+    config.pipeline.model.field.appearance = AppearanceConfig(kind=asked)
+    with pytest.raises(
+        SystemExit, match=f"the checkpoint was trained with appearance.kind {theirs}, this run has {asked}: "
+    ):
+        set_up(config)
+    assert "rows found" not in capsys.readouterr().out
 
 
 def test_a_camera_path_carries_looks_to_the_renderer(first: NerfTrainer):
