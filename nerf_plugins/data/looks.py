@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -28,22 +29,27 @@ def look_name(look: str, names: Sequence[str], what: str) -> str:
     Raises:
         InputError: there is no such photo, or there are several.
     """
-    return MEAN if look == MEAN else names[find_images([look], [Path(name) for name in names], what)[0]]
+    if look == MEAN:
+        return MEAN
+    return names[find_images([look], [Path(name) for name in names], what, "training photo")[0]]
 
 
-def photo_weights(shares: Mapping[str, float], names: Sequence[str], what: str) -> Float[Tensor, "n_images"]:
+def photo_weights(shares: Any, names: Sequence[str], what: str) -> Float[Tensor, "n_images"]:
     """Each training photo's share in a blend of looks; they add up to 1.
 
     Args:
-        shares: of looks, by their names; not negative.
+        shares: a mapping of looks' names to numbers that are not negative; checked, since users write them in files.
         names: of the training photos.
         what: is asked, for messages.
 
     Raises:
         InputError: a look is unknown, or the shares are no shares.
     """
+    if not isinstance(shares, Mapping):
+        raise InputError(f'{what}: {shares}: write shares by name, {{"images/train_001.png": 0.25, ...}}')
     values = list(shares.values())
-    if not all(isinstance(v, (int, float)) and math.isfinite(v) and v >= 0 for v in values) or not sum(values) > 0:
+    sound = all(isinstance(v, (int, float)) and v >= 0 for v in values)
+    if not sound or not 0 < sum(values) < math.inf:  # finite shares may add up to an infinite number
         raise InputError(f"{what}: {dict(shares)}: give each photo a share, 0 or more, and one of them more than 0")
     weights = torch.zeros(len(names))
     for look, share in shares.items():

@@ -38,7 +38,9 @@ def natural_order(paths: Sequence[Path]) -> list[int]:
     return sorted(range(len(paths)), key=key)
 
 
-def find_images(entries: Sequence[str | int], paths: Sequence[Path], what: str) -> list[int]:
+def find_images(
+    entries: Sequence[str | int], paths: Sequence[Path], what: str, kind: str = "image of the dataset"
+) -> list[int]:
     """Finds the images that a list refers to.
 
     Args:
@@ -46,6 +48,7 @@ def find_images(entries: Sequence[str | int], paths: Sequence[Path], what: str) 
             paths in their natural order, from 0.
         paths: of the images there are.
         what: the list, for messages.
+        kind: what one of the paths is, for messages.
 
     Returns:
         An index into ``paths`` for each entry.
@@ -54,7 +57,7 @@ def find_images(entries: Sequence[str | int], paths: Sequence[Path], what: str) 
         InputError: an entry is unknown, means several images, is out of range, or means the same image as another one.
     """
     order, known = natural_order(paths), _ends_of(paths)
-    found = [_find(entry, known, order, paths, what) for entry in entries]
+    found = [_find(entry, known, order, paths, what, kind) for entry in entries]
     listed: dict[int, str | int] = {}
     for entry, i in zip(entries, found):
         if i in listed:
@@ -94,7 +97,9 @@ def _ends_of(paths: Sequence[Path]) -> dict[str, list[int]]:
     return known
 
 
-def _find(entry: str | int, known: dict[str, list[int]], order: list[int], paths: Sequence[Path], what: str) -> int:
+def _find(
+    entry: str | int, known: dict[str, list[int]], order: list[int], paths: Sequence[Path], what: str, kind: str
+) -> int:
     if isinstance(entry, int):
         if not 0 <= entry < len(order):
             raise InputError(f"{what}: there is no image {entry}: the dataset's {len(order)} images count from 0")
@@ -107,4 +112,4 @@ def _find(entry: str | int, known: dict[str, list[int]], order: list[int], paths
         raise InputError(f"{what}: {entry!r} means {len(hits)} images ({several}): write its folder too")
     close = difflib.get_close_matches(entry, known, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
-    raise InputError(f"{what}: no image of the dataset is called {entry!r}{hint}")
+    raise InputError(f"{what}: no {kind} is called {entry!r}{hint}")

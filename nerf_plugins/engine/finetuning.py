@@ -70,14 +70,13 @@ def fit_to_images(
         rows = match_images(names, earlier)
         same = rows == list(range(len(earlier)))
         changed = [key for key in keys if not same or key not in loaded or loaded[key].shape != own[key].shape]
+    fresh = [key for key in changed if key not in loaded or loaded[key].shape[1:] != own[key].shape[1:]]
     for key in changed:
-        state[key] = _mapped(per_image[key], loaded.get(key), own[key], rows)
-    return Fitted(state, changed, _describe(names, earlier, rows, changed, dropped))
+        state[key] = own[key] if key in fresh else _mapped(per_image[key], loaded[key], own[key], rows)
+    return Fitted(state, changed, _describe(names, earlier, rows, changed, fresh, dropped))
 
 
-def _mapped(beginning: Beginning, loaded: Tensor | None, own: Tensor, rows: Sequence[int | None]) -> Tensor:
-    if loaded is None or loaded.shape[1:] != own.shape[1:]:
-        return own
+def _mapped(beginning: Beginning, loaded: Tensor, own: Tensor, rows: Sequence[int | None]) -> Tensor:
     mapped = own.clone()
     if beginning == "mean":
         mapped[:] = loaded.mean(0)
@@ -92,6 +91,7 @@ def _describe(
     earlier: Sequence[str] | None,
     rows: Sequence[int | None],
     changed: Sequence[str],
+    fresh: Sequence[str],
     dropped: Sequence[str],
 ) -> list[str]:
     known = sum(row is not None for row in rows)
@@ -102,8 +102,10 @@ def _describe(
         line = f"The checkpoint does not name its images; there are {len(names)} now."
     else:
         line = f"Training on {len(names)} images, {known} of them among the checkpoint's {len(earlier)}."
-    if changed:
-        line += f" {', '.join(changed)}: {known} rows found by image name, {len(names) - known} begin anew."
+    if mapped := [key for key in changed if key not in fresh]:
+        line += f" {', '.join(mapped)}: {known} rows found by image name, {len(names) - known} begin anew."
+    if fresh:
+        line += f" {', '.join(fresh)}: begins anew, the checkpoint has none like it."
     if dropped:
         line += f" {', '.join(dropped)}: left out, this model has none."
     return [line if changed or dropped else f"{line} The model keeps nothing of single images."]

@@ -134,6 +134,7 @@ class NerfPipeline(VanillaPipeline):
         with one_line_errors():
             extra = loaded_state.get("_extra_state", {})  # checkpoints of nerfstudio's pipeline have none
             loaded, others = split_state(loaded_state)
+            self._check_appearance(extra)
             fitted = self._fit_to_images(loaded, extra)
             take_shapes(self.model, fitted)
             check_model_state(fitted, self.model.state_dict(), extra)
@@ -158,6 +159,15 @@ class NerfPipeline(VanillaPipeline):
         for callback in callbacks:
             callback.func = _with_steps_before(callback.func, self.steps_before)
         return callbacks
+
+    def _check_appearance(self, extra: dict[str, Any]) -> None:
+        own = kind_of(self.model)
+        theirs = extra.get("appearance", own)
+        if own != theirs and "codes" in (own, theirs):
+            raise InputError(
+                f"the checkpoint was trained with appearance.kind {theirs}, this run has {own}: codes are inputs of the colour network, "
+                "which has them from the start or never: leave the option out, or train anew"
+            )
 
     def _fit_to_images(self, loaded: dict[str, Tensor], extra: dict[str, Any]) -> dict[str, Tensor]:
         """A checkpoint's model with the per-image tensors of these images; says in training what is not the checkpoint's."""

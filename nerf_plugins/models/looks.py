@@ -29,9 +29,10 @@ class Looks(nn.Module):
         self.names = list(names)
         self.all_codes = tuple(codes)  # in a tuple, they stay modules of their fields alone
         options = [MEAN, *self.names]
+        # nerfstudio shows controls in the alphabetical order of their attributes.
         self.first = ViewerDropdown("Look of photo", MEAN, options, hint="Whose light, exposure and style are shown")
         self.second = ViewerDropdown("Blended with", MEAN, options, hint="The other end of the blend below")
-        self.blend = ViewerSlider("Blend", 0.0, 0.0, 1.0, 0.01, hint="0: the first photo's look, 1: the second's")
+        self.share = ViewerSlider("Blend", 0.0, 0.0, 1.0, 0.01, hint="0: the first photo's look, 1: the second's")
 
     def weights(self, first: str, second: str, blend: float) -> Float[Tensor, "n_images"]:
         """Each photo's share in a blend of two looks, which are photos' names or :data:`MEAN`; they add up to 1."""
@@ -45,7 +46,8 @@ class Looks(nn.Module):
     def shown(self, weights: Float[Tensor, "*one n_images"] | None = None) -> Iterator[None]:
         """While it is entered, pictures and meshes have the codes' mean by these weights; None: as the viewer's controls say."""
         if weights is None:
-            weights = self.weights(self.first.value, self.second.value, float(self.blend.value))
+            share = min(max(float(self.share.value), 0.0), 1.0)  # the field beside the slider takes any number
+            weights = self.weights(self.first.value, self.second.value, share)
         with torch.no_grad():
             codes = [weights.reshape(-1).to(codes.weight) @ codes.weight for codes in self.all_codes]
         with showing(self.all_codes, codes):

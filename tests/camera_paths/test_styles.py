@@ -25,5 +25,5 @@ def test_one_look_stays_and_none_says_nothing():
 
 
 def test_an_unknown_photo_is_named():
-    with pytest.raises(InputError, match="--style: no image of the dataset is called 'd'"):
+    with pytest.raises(InputError, match="--style: no training photo is called 'd'"):
         styles_along(["a", "d"], 3, NAMES)

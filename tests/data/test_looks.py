@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 
@@ -22,13 +24,17 @@ def test_the_mean_is_a_look_too():
 @pytest.mark.parametrize(
     ("shares", "message"),
     [
-        ({"r_9": 1.0}, "--style: no image of the dataset is called 'r_9'"),
+        ({"r_9": 1.0}, "--style: no training photo is called 'r_9'"),
         ({"r_2": 1.0}, "--style: 'r_2' means 2 images"),
         ({"r_1": 0.0}, "give each photo a share, 0 or more, and one of them more than 0"),
         ({"r_1": -1.0, "r_3": 2.0}, "give each photo a share"),
         ({"r_1": float("nan")}, "give each photo a share"),
+        ({"r_1": 1e308, "r_3": 1e308}, "give each photo a share"),  # their sum is infinite
+        ({"r_1": "0.5"}, "give each photo a share"),
+        ("r_1", r'--style: r_1: write shares by name, \{"images/train_001.png": 0.25, ...\}'),
+        (["r_1", "r_3"], "write shares by name"),
     ],
 )
-def test_bad_looks_are_named(shares: dict, message: str):
+def test_bad_looks_are_named(shares: Any, message: str):
     with pytest.raises(InputError, match=message):
         photo_weights(shares, NAMES, "--style")

@@ -4,7 +4,7 @@ import copy
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -137,6 +137,24 @@ def test_style_from_other_photos_finds_codes_by_name_and_leaves_the_geometry(wor
     assert not {name for name in moved if name.startswith(("field.encoding", "field.density"))}
 
 
+@pytest.mark.parametrize(("asked", "theirs"), [("none", "codes"), ("affine", "codes"), ("codes", "none")])
+def test_codes_are_neither_added_to_a_checkpoint_nor_left_out(
+    workspace: Path, first: NerfTrainer, asked: Literal["none", "affine", "codes"], theirs: str, capsys
+):
+    folder = first.checkpoint_dir
+    if theirs == "none":
+        without = set_up(make_config(workspace, "without", "constant"))
+        without.save_checkpoint(0)
+        folder = without.checkpoint_dir
+    config = make_config(workspace, f"{theirs}-to-{asked}", load_dir=folder)
+    config.pipeline.model.field.appearance = AppearanceConfig(kind=asked)
+    with pytest.raises(
+        SystemExit, match=f"the checkpoint was trained with appearance.kind {theirs}, this run has {asked}: "
+    ):
+        set_up(config)
+    assert "rows found" not in capsys.readouterr().out
+
+
 def test_a_camera_path_carries_looks_to_the_renderer(first: NerfTrainer):
     render = pytest.importorskip("nerfstudio.scripts.render")
     _, pipeline, _, _ = eval_setup(first.base_dir / "config.yml", test_mode="inference")
@@ -162,7 +180,7 @@ def test_looks_that_cannot_be_shown_are_one_line():
     content = {"render_width": 8, "render_height": 8, "camera_path": views}
     assert path_with_styles(content, ["a.png"], has_codes=False).metadata is None
     views[0]["style"] = {"b.png": 1.0}
-    with pytest.raises(SystemExit, match=r"camera path, style: no image of the dataset is called 'b\.png'"):
+    with pytest.raises(SystemExit, match=r"camera path, style: no training photo is called 'b\.png'"):
         path_with_styles(content, ["a.png", "c.png"], has_codes=True)
     with pytest.raises(SystemExit, match="this model was trained without codes of photos"):
         path_with_styles(content, ["b.png"], has_codes=False)
@@ -179,5 +197,5 @@ def test_a_mesh_takes_a_photos_look(workspace: Path, first: NerfTrainer):
     colors = [mesh_of(model, manager, MeshOptions(**options, style=s)).visual.vertex_colors for s in (None, "001")]
     assert colors[0].shape == colors[1].shape
     assert (colors[0] != colors[1]).any()
-    with pytest.raises(InputError, match="style: no image of the dataset is called '999'"):
+    with pytest.raises(InputError, match="style: no training photo is called '999'"):
         mesh_of(model, manager, MeshOptions(**options, style="999"))

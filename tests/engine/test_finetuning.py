@@ -87,6 +87,9 @@ def test_pose_optimisation_may_be_switched_on_and_off():
     without = {key: value for key, value in whole.items() if key != POSES}
     switched_on = fit_to_images(without, PerImageModel(2).state_dict(), PER_IMAGE, ["a", "b"], ["a", "b"])
     assert switched_on.state.keys() == whole.keys()
+    assert switched_on.lines == [
+        f"Training on 2 images, 2 of them among the checkpoint's 2. {POSES}: begins anew, the checkpoint has none like it."
+    ]
     switched_off = fit_to_images(whole, without, {CODES: "mean"}, ["a", "b"], ["a", "b"], [POSES, CODES])
     assert switched_off.state.keys() == without.keys()
     assert f"{POSES}: left out" in switched_off.lines[0]

@@ -91,14 +91,18 @@ def test_a_picture_has_the_look_that_its_camera_asks_for(method: str, kind: str)
 def test_the_viewer_chooses_a_photo_or_a_blend_of_two():
     model = make_model("nerf", "codes")
     assert model.looks is not None
-    found = {element.name for _, element in parse_object(model, ViewerElement, "model")}
-    assert {"Look of photo", "Blended with", "Blend"} <= found
+    found = [element.name for _, element in parse_object(model.looks, ViewerElement, "looks")]
+    assert found == ["Look of photo", "Blended with", "Blend"]  # in the order in which they are used
     assert model.looks.first.options == ["mean of all", *NAMES]
-    model.looks.first.value, model.looks.second.value, model.looks.blend.value = "b.png", "c.png", 0.25
+    model.looks.first.value, model.looks.second.value, model.looks.share.value = "b.png", "c.png", 0.25
     seen = model.get_outputs_for_camera(make_camera())["rgb"]
     wanted = model.get_outputs_for_camera(make_camera(**{PHOTO_WEIGHTS: share(0, 0.75, 0.25)}))["rgb"]
     assert torch.equal(seen, wanted)
-    model.looks.first.value, model.looks.blend.value = "mean of all", 0.0
+    for typed, shares in ((1.7, (0, 0, 1)), (-0.5, (0, 1, 0))):  # the field beside the slider takes any number
+        model.looks.share.value = typed
+        seen = model.get_outputs_for_camera(make_camera())["rgb"]
+        assert torch.equal(seen, model.get_outputs_for_camera(make_camera(**{PHOTO_WEIGHTS: share(*shares)}))["rgb"])
+    model.looks.first.value, model.looks.share.value = "mean of all", 0.0
     assert not torch.allclose(model.get_outputs_for_camera(make_camera())["rgb"], wanted, atol=1e-3)
 
 
