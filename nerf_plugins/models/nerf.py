@@ -50,6 +50,9 @@ class NerfModelConfig(VolumetricModelConfig):
     """The proposal sampler."""
     field: RadianceFieldConfig = field(default_factory=NeRFMLPConfig)
     """The network(s)."""
+    calm_distance: float = 0.0
+    """Gradients of what is nearer to a camera than this, in units of the scene, are scaled down by the square of its distance: against
+    clouds before the cameras. 0: nowhere."""
     cuda_graph: bool = False
     """On CUDA, with a sampler whose batches have one size: replay the network's training passes as CUDA graphs.
     Saves launches, costs memory."""
@@ -58,6 +61,8 @@ class NerfModelConfig(VolumetricModelConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not self.calm_distance >= 0:
+            raise InputError(f"model: calm_distance must be >= 0, got {self.calm_distance}")
         names = ("occupancy", "proposal") if self.sampler == "auto" else (self.sampler,)
         if self.cuda_graph and not all(getattr(self, name).has_fixed_size for name in names):
             raise InputError(
@@ -130,7 +135,8 @@ class NerfModel(VolumetricModel):
         sampling = self.sampler.sample(rays, self.field, stratified=self.training)
         points = None
         if self.training:
-            rendered, points = render_samples(self.graphed_field or self.field, self.space, rays, sampling.samples)
+            radiance, calm = self.graphed_field or self.field, self.config.calm_distance
+            rendered, points = render_samples(radiance, self.space, rays, sampling.samples, calm_distance=calm)
         else:
             early_stop_eps = float(self.viewer_early_stop.value)
             rendered = render_samples_in_rounds(self.field, self.space, rays, sampling.samples, early_stop_eps)
