@@ -89,6 +89,32 @@ def test_depth_is_the_distance_to_an_opaque_wall():
     assert torch.allclose(rendered.rgb, torch.full((16, 3), 0.25), atol=1e-5)
 
 
+def test_near_a_camera_gradients_are_smaller_by_the_square_of_the_distance():
+    """Of each sample's density and colour; the picture stays what it is."""
+    model = make_model()
+    rays = model.space.rays(make_bundle(), 0.05, 1e3)
+    samples = model.sampler.march.march_for_render(rays)
+    middles = 0.5 * (samples.t_starts + samples.t_ends)
+    radius = float(middles.median())
+    seen = {}
+    for distance in (0.0, radius):
+        leaves = torch.full_like(middles, 0.3).requires_grad_(), torch.full((len(middles), 3), 0.4).requires_grad_()
+
+        def radiance(points: Points, leaves=leaves) -> tuple[torch.Tensor, torch.Tensor]:
+            return leaves
+
+        radiance.needs = NOTHING
+        rendered = render_samples(radiance, model.space, rays, samples, calm_distance=distance).composited
+        (rendered.rgb * torch.linspace(1, 2, 3)).sum().backward()
+        seen[distance] = rendered.rgb.detach(), *[leaf.grad for leaf in leaves]
+    share = (middles / radius).clamp(max=1.0) ** 2
+    assert 0.2 < (share < 1.0).float().mean() < 0.8
+    (rgb, of_sigmas, of_rgbs), scaled = seen[0.0], seen[radius]
+    torch.testing.assert_close(scaled[0], rgb)
+    torch.testing.assert_close(scaled[1], of_sigmas * share)
+    torch.testing.assert_close(scaled[2], of_rgbs * share[:, None])
+
+
 def test_pictures_have_the_values_of_training():
     model = make_model().eval()
     torch.nn.init.constant_(model.field.density_head.bias, 2.0)
