@@ -15,6 +15,7 @@ method = make_method(
     "NeRF for your own photos, indoors or out: hash encoding in Warp that knows the pixels' cones; on CUDA and CPU, no compiler.",
     NerfModelConfig(
         sampler="proposal",
+        calm_distance=1.0,
         field=NeRFHashConfig(
             cones=True,
             encoding=hash_table(),
