@@ -55,11 +55,12 @@ def render_samples(
         early_stop_eps: transmittance under which a ray ends.
         calm_distance: r > 0 multiplies the gradients of what is at t < r by :math:`(t / r)^2`: a place near a camera is hit by as many
             more of its rays as that, so it would learn faster, and become a cloud. Source: Philip and Deschaintre, Floaters No More:
-            Radiance Field Gradient Scaling for Improved Near-Camera Training, 2023, equation 3.
+            Radiance Field Gradient Scaling for Improved Near-Camera Training, 2023, equation 3. Where the space has made cones into
+            cylinders, rays are as dense everywhere, and nothing is scaled.
     """
     points = space.points(rays, samples.ray_indices, samples.t_starts, samples.t_ends, radiance.needs)
     sigmas, rgbs = radiance(points)
-    if calm_distance > 0.0:
+    if calm_distance > 0.0 and space.ray_shape == "cone":
         share = (0.5 * (samples.t_starts + samples.t_ends) / calm_distance).clamp(max=1.0) ** 2
         sigmas, rgbs = _ScaledGradient.apply(sigmas, share), _ScaledGradient.apply(rgbs, share[:, None])
     packed = (samples.t_starts, samples.t_ends, samples.packed_info)

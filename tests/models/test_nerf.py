@@ -115,6 +115,28 @@ def test_near_a_camera_gradients_are_smaller_by_the_square_of_the_distance():
     torch.testing.assert_close(scaled[2], of_rgbs * share[:, None])
 
 
+def test_where_rays_are_as_dense_everywhere_no_gradient_is_scaled():
+    model = make_model()
+    rays = model.space.rays(make_bundle(), 0.05, 1e3)
+    samples = model.sampler.march.march_for_render(rays)
+    sigmas = torch.full_like(samples.t_starts, 0.3).requires_grad_()
+
+    def radiance(points: Points) -> tuple[torch.Tensor, torch.Tensor]:
+        return sigmas, torch.full((len(sigmas), 3), 0.4)
+
+    radiance.needs = NOTHING
+    grads = []
+    for shape in ("cylinder", "cone"):
+        model.space.ray_shape = shape
+        (grad,) = torch.autograd.grad(
+            render_samples(radiance, model.space, rays, samples, calm_distance=9.0).composited.rgb.sum(), sigmas
+        )
+        grads.append(grad)
+    assert (grads[0].abs() > 1.5 * grads[1].abs()).any()
+    (plain,) = torch.autograd.grad(render_samples(radiance, model.space, rays, samples).composited.rgb.sum(), sigmas)
+    torch.testing.assert_close(grads[0], plain)
+
+
 def test_pictures_have_the_values_of_training():
     model = make_model().eval()
     torch.nn.init.constant_(model.field.density_head.bias, 2.0)
