@@ -102,6 +102,8 @@ def read_source(options: ProcessDataOptions) -> Source:
             raise InputError("--masks: frames of a video have no names to pair masks with; leave it out")
         video.frame_count(path)
         return Source(path, (), {})
+    if options.moving:
+        raise InputError("--moving: the photos of a folder have no times; give the video, or leave it out")
     found = photos.read_folder(path)
     folder = masks.masks_folder(path, options.masks)
     return Source(path, found, {} if folder is None else masks.find_masks(found, folder))
@@ -119,9 +121,9 @@ def _process(source: Source, options: ProcessDataOptions, work: Path, progress: 
     folder, images = options.output_dir, options.output_dir / "images"
     images.mkdir(exist_ok=True)
     if source.is_video:
-        written, notes = _write_frames(source.path, options, work, images, progress)
+        written, times, notes = _write_frames(source.path, options, work, images, progress)
     else:
-        written, notes = list(source.photos), _write_photos(source, folder, work, progress)
+        written, times, notes = list(source.photos), {}, _write_photos(source, folder, work, progress)
     reconstruction = worker.run(_job(written, source, options, work), progress.show)
     sharp = {photo.name: _sharpness(images / photo.name) for photo in written}
     judgement = judge(reconstruction, sharp)
@@ -132,8 +134,8 @@ def _process(source: Source, options: ProcessDataOptions, work: Path, progress: 
     write_smaller(
         reconstruction, folder, bool(source.masks), lambda n, total: progress.show("smaller copies", n, total)
     )
-    write_transforms(reconstruction, folder, bool(source.masks))
-    _report(reconstruction, judgement, notes, folder)
+    write_transforms(reconstruction, folder, bool(source.masks), times if options.moving else {})
+    _report(reconstruction, judgement, notes, options)
 
 
 def _write_photos(source: Source, folder: Path, work: Path, progress: Stages) -> list[str]:
@@ -173,8 +175,8 @@ def _write_masks(photo: Photo, path: Path | None, is_masked: bool, folder: Path,
 
 def _write_frames(
     path: Path, options: ProcessDataOptions, work: Path, images: Path, progress: Stages
-) -> tuple[list[Photo], list[str]]:
-    """The chosen frames of a video as photos; the choice is made once."""
+) -> tuple[list[Photo], dict[str, float], list[str]]:
+    """The chosen frames of a video as photos, when each is shown, and what is to be said; the choice is made once."""
     record = work / "frames.json"
     if not record.exists():
         scores = video.score_frames(path, lambda n, total: progress.show("looking at frames", n, total))
@@ -188,7 +190,8 @@ def _write_frames(
     chosen = json.loads(record.read_text(encoding="utf-8"))
     files = {i: images / f"frame_{i:06d}.jpg" for i in chosen["frames"]}
     video.write_frames(path, files, lambda n, total: progress.show("frames", n, total))
-    return [photos.read_header(file) for file in files.values()], chosen["notes"]
+    times = {file.name: seconds for file, seconds in zip(files.values(), chosen["times"])}
+    return [photos.read_header(file) for file in files.values()], times, chosen["notes"]
 
 
 def _job(written: Sequence[Photo], source: Source, options: ProcessDataOptions, work: Path) -> Job:
@@ -260,8 +263,12 @@ def _say_plan(source: Source, options: ProcessDataOptions) -> None:
     CONSOLE.print(f"{escape(str(options.output_dir))} would be written; nothing has been.", soft_wrap=True)
 
 
-def _report(reconstruction: Reconstruction, judgement: Judgement, notes: Sequence[str], folder: Path) -> None:
+def _report(
+    reconstruction: Reconstruction, judgement: Judgement, notes: Sequence[str], options: ProcessDataOptions
+) -> None:
     """The result in a few lines, and what to do next."""
+    folder = options.output_dir
+    method, dataparser = ("moving-nerf", "timed-data") if options.moving else ("photos-nerf", "nerfstudio-data")
     count, total = len(reconstruction.posed), len(reconstruction.matched)
     CONSOLE.print(
         f"{count} of {total} photos placed, {len(reconstruction.points)} points, reprojection error {reconstruction.error:.2f} pixels."
@@ -273,6 +280,4 @@ def _report(reconstruction: Reconstruction, judgement: Judgement, notes: Sequenc
     if len(judgement.left_out) > 10:
         CONSOLE.print(f"  and {len(judgement.left_out) - 10} more, in capture.json")
     CONSOLE.print(f"Look at {escape(str(folder / 'capture.png'))}; then", soft_wrap=True)
-    CONSOLE.print(
-        f"  ns-train photos-nerf-custom --data {escape(shlex.quote(str(folder)))} nerfstudio-data", soft_wrap=True
-    )
+    CONSOLE.print(f"  ns-train {method}-custom --data {escape(shlex.quote(str(folder)))} {dataparser}", soft_wrap=True)

@@ -22,6 +22,8 @@ class ProcessDataOptions:
     None: `masks` in the photos' folder or beside it, where there is one."""
     frames: int = 200
     """Frames to take from a video; fewer if the camera moves too little for so many."""
+    moving: bool = False
+    """Something moves while the video is taken: each frame gets its time, from 0 to 1, which `timed-data` reads."""
     matching: Literal["auto", "exhaustive", "sequential", "nearest"] = "auto"
     """Which photos are compared. exhaustive: all with all.
     sequential: with those that follow, and the most similar ones. nearest: with the most similar ones.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,16 +20,28 @@ _SMALLEST = 32
 """Pixels that the shorter side of a downscaled copy must have."""
 
 
-def write_transforms(reconstruction: Reconstruction, folder: Path, with_masks: bool) -> Path:
+def write_transforms(
+    reconstruction: Reconstruction, folder: Path, with_masks: bool, seconds: Mapping[str, float]
+) -> Path:
     """`transforms.json`, the last file to be written: where it is, the dataset is whole.
 
     Poses are camera-to-world, x right, y up, z backward, in the reconstruction's upright frame, which nerfstudio is told to keep.
+
+    Args:
+        reconstruction: the images that have poses.
+        folder: of the dataset.
+        with_masks: each image has a mask.
+        seconds: when each image was taken, by its name; becomes its ``time``, from 0 of the first image that has a pose to 1 of the last.
+            Empty: no times.
     """
+    times = _times({name: seconds[name] for name in reconstruction.posed}) if seconds else {}
     cameras = {key: _camera(reconstruction, key) for key in reconstruction.cameras}
     shared = len(cameras) == 1
     frames = []
     for name, image in reconstruction.posed.items():
         frame: dict[str, Any] = {"file_path": f"images/{name}", "transform_matrix": nerfstudio_pose(image)}
+        if times:
+            frame["time"] = times[name]
         if with_masks:
             frame["mask_path"] = f"masks/{name}.png"
         frames.append(frame if shared else {**frame, **cameras[image.camera]})
@@ -42,6 +54,12 @@ def write_transforms(reconstruction: Reconstruction, folder: Path, with_masks: b
         "frames": frames,
     }
     return write_json(values, folder / "transforms.json")
+
+
+def _times(seconds: Mapping[str, float]) -> dict[str, float]:
+    """In [0, 1]."""
+    first, last = min(seconds.values()), max(seconds.values())
+    return {name: (second - first) / max(last - first, 1e-9) for name, second in seconds.items()}
 
 
 def nerfstudio_pose(image: Posed) -> list[list[float]]:

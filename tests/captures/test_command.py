@@ -175,6 +175,7 @@ def test_photos_of_nothing_are_one_line_with_advice(tmp_path):
         ({"data": "text.txt"}, "text.txt: is no video"),
         ({"features": 5}, "--features 5: give 100 or more"),
         ({"min_registered": 2.0}, "--min-registered 2: a share lies between 0 and 1"),
+        ({"moving": True}, "--moving: the photos of a folder have no times"),
         ({"masks": "nowhere"}, "--masks .*nowhere: is no folder"),
     ],
 )

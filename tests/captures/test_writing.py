@@ -14,13 +14,14 @@ from nerf_plugins.captures.job import read_reconstruction, write_reconstruction
 from nerf_plugins.captures.masks import write_mask
 from nerf_plugins.captures.picture import draw_capture
 from nerf_plugins.captures.writing import write_points, write_smaller, write_transforms
+from nerf_plugins.dataparsers.timed import TimedDataParserConfig
 from tests.captures.made_scene import aligned_error, arc
 from tests.captures.reconstructions import CAMERA, made
 
 NAMES = [f"{k}.jpg" for k in range(10)]
 
 
-def write_dataset(folder, reconstruction, with_masks=False):
+def write_dataset(folder, reconstruction, with_masks=False, seconds=None):
     (folder / "images").mkdir()
     rng = np.random.default_rng(0)
     for name, image in reconstruction.posed.items():
@@ -35,7 +36,7 @@ def write_dataset(folder, reconstruction, with_masks=False):
             write_mask(mask, folder / "masks" / f"{name}.png")
     write_points(reconstruction, folder / "sparse_pc.ply")
     write_smaller(reconstruction, folder, with_masks, lambda done, total: None)
-    write_transforms(reconstruction, folder, with_masks)
+    write_transforms(reconstruction, folder, with_masks, seconds or {})
 
 
 def parsed(folder, split="train", **options):
@@ -131,7 +132,21 @@ def test_the_picture_shows_cameras_and_doubts(tmp_path):
 
 
 def test_transforms_are_json_without_nan(tmp_path):
-    write_transforms(made(dict.fromkeys(NAMES, 100)), tmp_path, False)
+    write_transforms(made(dict.fromkeys(NAMES, 100)), tmp_path, False, {})
     values = json.loads((tmp_path / "transforms.json").read_text(), parse_constant=pytest.fail)
     assert values["orientation_override"] == "none"
     assert np.allclose(np.linalg.det(np.array(values["frames"][0]["transform_matrix"])), 1.0)
+
+
+def test_frames_of_a_video_have_their_times(tmp_path):
+    """Those between 2 and 11 seconds have poses; one that was left out does not count."""
+    seconds = {name: 2.0 + k for k, name in enumerate(NAMES)} | {"left_out.jpg": 40.0}
+    write_dataset(tmp_path, made(dict.fromkeys(NAMES, 100)), seconds=seconds)
+    outputs = TimedDataParserConfig(data=tmp_path, train_split_fraction=1.0).setup().get_dataparser_outputs("train")
+    assert outputs.cameras.times is not None
+    torch.testing.assert_close(outputs.cameras.times[:, 0], torch.arange(10) / 9.0)
+
+
+def test_photos_have_no_times(tmp_path):
+    write_dataset(tmp_path, made(dict.fromkeys(NAMES, 100)))
+    assert "time" not in json.loads((tmp_path / "transforms.json").read_text())["frames"][0]
