@@ -68,13 +68,10 @@ def _entry(command: Command) -> Callable[[Any], int]:
 def main(args: Sequence[str] | None = None) -> None:
     """Runs a subcommand and exits with its code; what the user can mend, and a Ctrl-C, is one line, without a traceback."""
     try:
-        code = tyro.extras.subcommand_cli_from_dict(
-            {name: _entry(command) for name, command in COMMANDS.items()},
-            prog="nerf-plugins",
-            description="Tools of the nerf-plugins package for nerfstudio.",
-            args=args,
-            config=(tyro.conf.FlagCreatePairsOff,),
-        )
+        try:
+            code = _run(args)
+        finally:  # tyro's --help ends by SystemExit, with its text still in the buffer
+            sys.stdout.flush()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         code = 1
@@ -85,6 +82,16 @@ def main(args: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still in the buffer
         code = 141  # 128 + SIGPIPE
     sys.exit(code)
+
+
+def _run(args: Sequence[str] | None) -> int:
+    return tyro.extras.subcommand_cli_from_dict(
+        {name: _entry(command) for name, command in COMMANDS.items()},
+        prog="nerf-plugins",
+        description="Tools of the nerf-plugins package for nerfstudio.",
+        args=args,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
 
 
 if __name__ == "__main__":

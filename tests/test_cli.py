@@ -3,6 +3,7 @@
 import importlib.metadata
 import inspect
 import json
+import os
 import subprocess
 import sys
 
@@ -73,9 +74,12 @@ def test_an_interrupt_is_one_line(monkeypatch, capsys):
     assert capsys.readouterr() == ("", "stopped\n")
 
 
-def test_a_reader_that_has_seen_enough_is_no_error():
-    command = [sys.executable, "-m", "nerf_plugins.cli", "eval-mesh", "--help"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+@pytest.mark.parametrize("command", [["eval-mesh", "--help"], ["fit-image", "--help"], ["--help"]], ids=" ".join)
+def test_a_reader_that_has_seen_enough_is_no_error(command):
+    """Whether the text is longer than what is kept before it is written or not."""
+    command = [sys.executable, "-m", "nerf_plugins.cli", *command]
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=buffered)
     assert process.stdout is not None
     assert process.stderr is not None
     process.stdout.close()

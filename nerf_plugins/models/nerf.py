@@ -51,8 +51,8 @@ class NerfModelConfig(VolumetricModelConfig):
     field: RadianceFieldConfig = field(default_factory=NeRFMLPConfig)
     """The network(s)."""
     calm_distance: float = 0.0
-    """Gradients of what is nearer to a camera than this, in units of the scene, are scaled down by the square of its distance: against
-    clouds before the cameras. 0: nowhere."""
+    """Gradients of what is nearer to a camera than this, in units of the scene, fall with the square of its distance.
+    It keeps clouds from before the cameras. 0: nowhere."""
     cuda_graph: bool = False
     """On CUDA, with a sampler whose batches have one size: replay the network's training passes as CUDA graphs.
     Saves launches, costs memory."""
