@@ -11,7 +11,6 @@ from torch import Tensor
 from nerf_plugins.errors import InputError
 from nerf_plugins.fields.base import NO_DATASET, Dataset
 from nerf_plugins.fields.encodings import KPlanesEncoding, KPlanesEncodingConfig
-from nerf_plugins.fields.layers import encode_points
 from nerf_plugins.fields.nerf_hash import NeRFHash, NeRFHashConfig
 from nerf_plugins.fields.plane_losses import distance_from_one, roughness_in_time, total_variation
 from nerf_plugins.rays import Needs, Points
@@ -65,9 +64,7 @@ class KPlanes(NeRFHash):
         return losses
 
     def _encoded(self, points: Points, dtype: torch.dtype) -> Tensor:
-        if points.times is None:
-            return super()._encoded(points, dtype)
-        times = points.per_point(2.0 * points.times[:, None] - 1.0)
-        return encode_points(
-            self.encoding, points._replace(positions=torch.cat([points.positions, times], dim=-1)), dtype
-        )
+        if points.times is not None:  # one more coordinate
+            times = points.per_point(2.0 * points.times[:, None] - 1.0)
+            points = points._replace(positions=torch.cat([points.positions, times], dim=-1))
+        return super()._encoded(points, dtype)

@@ -3,11 +3,9 @@
 Source: Fridovich-Keil et al., K-Planes: Explicit Radiance Fields in Space, Time, and Appearance, 2023.
 """
 
-from nerf_plugins.engine.presets import by_device
-from nerf_plugins.fields.encodings import KPlanesEncodingConfig
 from nerf_plugins.fields.k_planes import KPlanesConfig
 from nerf_plugins.methods.base import make_method
-from nerf_plugins.methods.presets import hash_group, march_for_hash, moving_grid
+from nerf_plugins.methods.presets import hash_group, march_for_hash, moving_grid, planes
 from nerf_plugins.models.nerf import NerfModelConfig
 
 method = make_method(
@@ -17,9 +15,7 @@ method = make_method(
         sampler="auto",
         occupancy=march_for_hash(moving_grid()),
         field=KPlanesConfig(
-            encoding=KPlanesEncodingConfig(
-                n_features=by_device(16, 32), start_resolution=by_device(64, 256), resolution=by_device(128, 512)
-            ),
+            encoding=planes(),
         ),
     ),
     groups={

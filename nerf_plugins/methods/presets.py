@@ -9,7 +9,7 @@ from nerfstudio.engine.optimizers import AdamOptimizerConfig
 from nerf_plugins.engine.optimizers import FusedAdamOptimizerConfig, MaskedAdamOptimizerConfig
 from nerf_plugins.engine.presets import by_device
 from nerf_plugins.engine.schedulers import WarmupExponentialSchedulerConfig
-from nerf_plugins.fields.encodings import HashEncodingConfig, WindowedEncodingConfig
+from nerf_plugins.fields.encodings import HashEncodingConfig, KPlanesEncodingConfig, WindowedEncodingConfig
 from nerf_plugins.fields.warps.screw import ScrewConfig
 from nerf_plugins.methods.base import Group
 from nerf_plugins.samplers.occupancy import OccupancySamplerConfig
@@ -99,6 +99,13 @@ def hash_table(**options: Any) -> HashEncodingConfig:
         options: others of :class:`HashEncodingConfig`.
     """
     return HashEncodingConfig(log2_table_size=by_device(16, 19), max_resolution=by_device(1024, 2048), **options)
+
+
+def planes() -> KPlanesEncodingConfig:
+    """K-Planes' for two CPU cores, or those that fill a large GPU."""
+    return KPlanesEncodingConfig(
+        n_features=by_device(16, 32), start_resolution=by_device(64, 256), resolution=by_device(128, 512)
+    )
 
 
 def mlp_group(lr: float = 1e-3, lr_final: float = 1e-4, warmup_steps: int = 250) -> Group:

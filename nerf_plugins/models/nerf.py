@@ -52,7 +52,7 @@ class NerfModelConfig(VolumetricModelConfig):
     """The network(s)."""
     calm_distance: float = 0.0
     """Gradients of what is nearer to a camera than this, in units of the scene, fall with the square of its distance.
-    It keeps clouds from before the cameras. 0: nowhere."""
+    It keeps clouds from before the cameras. 0: nowhere. Earlier passes of a sampler are left as they are."""
     cuda_graph: bool = False
     """On CUDA, with a sampler whose batches have one size: replay the network's training passes as CUDA graphs.
     Saves launches, costs memory."""

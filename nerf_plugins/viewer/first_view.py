@@ -63,14 +63,20 @@ def view_of(camera: Cameras, center: Float[Tensor, "3"], aspect: float, step: fl
     return View(position.numpy(), SO3.from_matrix(rotation.numpy()).wxyz, turning_point.numpy(), fov)
 
 
+def _half_sides(camera: Cameras) -> tuple[float, float]:
+    """Half the width and height at distance 1 of the image that the viewer shows ahead of a camera: x = aspect * y and y = cx / fx, since
+    nerfstudio hands in the horizontal field of view for the vertical one.
+    """
+    y = (camera.cx / camera.fx).item()
+    return y * (camera.cx / camera.cy).item(), y
+
+
 def picture_distance(camera: Cameras) -> float:
     """How far ahead of a camera the viewer shows the camera's image, for a frustum of scale 1.
 
-    viser scales a frustum of half-widths x, y at distance 1 such that x * y * z = 3; nerfstudio has it begin with x = aspect * y and
-    y = cx / fx.
+    viser scales a frustum of half-widths x, y at distance 1 such that x * y * z = 3.
     """
-    y = (camera.cx / camera.fx).item()
-    x = y * (camera.cx / camera.cy).item()
+    x, y = _half_sides(camera)
     return (3.0 / (x * y)) ** (1.0 / 3.0)
 
 
@@ -86,8 +92,7 @@ def hides_the_scene(view: View, camera: Cameras, scale: float) -> bool:
     distance = scale * picture_distance(camera)
     to_picture = pose[:, 3] - distance * pose[:, 2] - view.position
     forward = SO3(view.orientation).as_matrix()[:, 2]
-    y = distance * (camera.cx / camera.fx).item()
-    half_diagonal = math.hypot(y, y * (camera.cx / camera.cy).item())
+    half_diagonal = distance * math.hypot(*_half_sides(camera))
     return bool(to_picture @ forward > -half_diagonal and np.linalg.norm(to_picture) < _TOO_NEAR * half_diagonal)
 
 
@@ -104,7 +109,6 @@ class FirstView(ViewerControl):
 
     def __init__(self, cameras: Cameras, center: Float[Tensor, "3"]) -> None:
         self.cameras = cameras
-        self.camera = cameras[0]
         self.center = center
 
     @classmethod
@@ -124,7 +128,8 @@ class FirstView(ViewerControl):
         from nerfstudio.viewer.viewer import VISER_NERFSTUDIO_SCALE_RATIO as SCALE
 
         scale = self.viewer.config.camera_frustum_scale / SCALE
-        view = view_of(self.camera, self.center, client.camera.aspect, scale * picture_distance(self.camera))
+        first = self.cameras[0]
+        view = view_of(first, self.center, client.camera.aspect, scale * picture_distance(first))
         with client.atomic():
             client.camera.position = view.position * SCALE
             client.camera.wxyz = view.orientation
