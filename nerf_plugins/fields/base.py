@@ -32,6 +32,11 @@ class Dataset(NamedTuple):
     background: Float[Tensor, "n_points 3"] | None = None
     """Points of what does not move, in the field's space, where the dataset has some."""
 
+    @property
+    def moves(self) -> bool:
+        """Whether the photos are of more times than one."""
+        return self.times is not None and bool((self.times != self.times[:1]).any())
+
 
 NO_DATASET = Dataset()
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nerf_plugins.errors import InputError
-from nerf_plugins.fields.base import NO_DATASET, Dataset
+from nerf_plugins.fields.base import Dataset
 from nerf_plugins.fields.encodings import KPlanesEncoding, KPlanesEncodingConfig
 from nerf_plugins.fields.nerf_hash import NeRFHash, NeRFHashConfig
 from nerf_plugins.fields.plane_losses import distance_from_one, roughness_in_time, total_variation
@@ -39,7 +39,7 @@ class KPlanesConfig(NeRFHashConfig):
 
 
 class KPlanes(NeRFHash):
-    """As :class:`NeRFHash`, on planes; six of them, with the time, where the photos have times.
+    """As :class:`NeRFHash`, on planes; six of them, with the time, where the photos are of several times.
 
     Source: Fridovich-Keil et al., K-Planes, 2023, sections 3.1 to 3.3 (the hybrid model).
     """
@@ -47,12 +47,13 @@ class KPlanes(NeRFHash):
     config: KPlanesConfig
     encoding: KPlanesEncoding
 
-    def __init__(self, config: KPlanesConfig, dataset: Dataset = NO_DATASET) -> None:
-        super().__init__(config, dataset)
-        if dataset.times is not None:
+    def _make_encodings(self, dataset: Dataset) -> int:
+        width = super()._make_encodings(dataset)
+        if dataset.moves:
             times: Needs = frozenset({"times"})
             self.needs = self.needs | times
-            self.encoding = config.encoding.setup(moving=True)  # as wide as the one of a scene that stands still
+            self.encoding = self.config.encoding.setup(moving=True)  # as wide as the one of a scene that stands still
+        return width
 
     def losses(self, points: Points, weights: Float[Tensor, "n"]) -> dict[str, Tensor]:
         """``tv`` of planes in space, ``roughness`` and ``motion`` of those with time."""
@@ -64,7 +65,8 @@ class KPlanes(NeRFHash):
         return losses
 
     def _encoded(self, points: Points, dtype: torch.dtype) -> Tensor:
-        if points.times is not None:  # one more coordinate
+        if "times" in self.needs:
+            assert points.times is not None  # one more coordinate
             times = points.per_point(2.0 * points.times[:, None] - 1.0)
             points = points._replace(positions=torch.cat([points.positions, times], dim=-1))
         return super()._encoded(points, dtype)

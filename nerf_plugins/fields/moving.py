@@ -39,10 +39,12 @@ class MovingField(KPlanes):
     config: MovingFieldConfig
 
     def __init__(self, config: MovingFieldConfig, dataset: Dataset = NO_DATASET) -> None:
-        super().__init__(config, dataset)
         check_motion(dataset)
-        self.table: Encoding = config.table.setup()
-        self._make_layers(self.encoding.width + self.table.width, density_layers=1)
+        super().__init__(config, dataset)
+
+    def _make_encodings(self, dataset: Dataset) -> int:
+        self.table: Encoding = self.config.table.setup()
+        return super()._make_encodings(dataset) + self.table.width
 
     def _encoded(self, points: Points, dtype: torch.dtype) -> Tensor:
         return torch.cat([encode_points(self.table, points, dtype), super()._encoded(points, dtype)], dim=-1)

@@ -19,10 +19,11 @@ from nerf_plugins.fields.encodings import (
     HashEncodingConfig,
     SphericalHarmonics,
     SphericalHarmonicsConfig,
+    cones_of,
 )
 from nerf_plugins.fields.layers import LinearLayers, encode_points, first_rows, linear, pad_columns, pad_rows, padded
 from nerf_plugins.fields.precision import Precision, resolve_precision
-from nerf_plugins.rays import Needs, Points
+from nerf_plugins.rays import Points
 
 
 @dataclass
@@ -37,6 +38,8 @@ class NeRFHashConfig(RadianceFieldConfig):
     """Take the size of a pixel's cone into account: features of what is smaller than a sample's piece of it are damped."""
     width: int = 64
     """Width of the hidden layers."""
+    density_layers: int = 1
+    """Hidden layers of the density network."""
     feature_width: int = 15
     """Numbers that the colour network gets from the density network, besides the encoding."""
     color_layers: int = 2
@@ -51,7 +54,7 @@ class NeRFHashConfig(RadianceFieldConfig):
     """Arithmetic of the layers. auto: bf16 where the device multiplies it faster, else fp32. The table has its own precision."""
 
     def __post_init__(self) -> None:
-        for name in ("width", "feature_width", "color_layers"):
+        for name in ("width", "density_layers", "feature_width", "color_layers"):
             if getattr(self, name) < 1:
                 raise InputError(f"field: {name} must be >= 1, got {getattr(self, name)}")
 
@@ -66,24 +69,23 @@ class NeRFHash(RadianceField):
     def __init__(self, config: NeRFHashConfig, dataset: Dataset = NO_DATASET) -> None:
         super().__init__()
         self.config = config
-        self.encoding: Encoding = config.encoding.setup()
-        if config.cones:
-            cones: Needs = frozenset([self.encoding.cones])
-            self.needs = self.needs | cones
+        self.appearance = make_appearance(config.appearance, dataset)
+        self.needs = self.needs | self.appearance.needs
+        encoded = self._make_encodings(dataset)
         self.directions: SphericalHarmonics = config.directions.setup()
         self.density_head = nn.Linear(config.width, 1)
         self.feature_head = nn.Linear(config.width, config.feature_width)
-        self.appearance = make_appearance(config.appearance, dataset)
-        self.needs = self.needs | self.appearance.needs
         self.color_head = nn.Linear(config.width, 3)
-        self._make_layers(self.encoding.width, density_layers=1)
-
-    def _make_layers(self, encoded: int, density_layers: int) -> None:
-        """Hidden layers of both networks, for an encoding of a width."""
-        config = self.config
-        self.density_layer = LinearLayers(encoded, config.width, density_layers)
+        self.density_layer = LinearLayers(encoded, config.width, config.density_layers)
         self.color_width = config.feature_width + encoded + self.appearance.width + self.directions.width
         self.color_layers = LinearLayers(self.color_width, config.width, config.color_layers)
+
+    def _make_encodings(self, dataset: Dataset) -> int:
+        """Makes what encodes what both networks see (:meth:`_encoded`), and says how many features that is."""
+        self.encoding: Encoding = self.config.encoding.setup()
+        if self.config.cones:
+            self.needs = self.needs | cones_of(self.encoding)
+        return self.encoding.width
 
     def parts(self) -> Parts:
         """The density does not depend on the features that the colour sees."""

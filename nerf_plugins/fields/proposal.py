@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nerf_plugins.errors import InputError
 from nerf_plugins.fields.base import Field
-from nerf_plugins.fields.encodings import Encoding, EncodingConfig, HashEncodingConfig
+from nerf_plugins.fields.encodings import Encoding, EncodingConfig, HashEncodingConfig, cones_of
 from nerf_plugins.fields.layers import LinearLayers, encode_points, linear, pad_columns
 from nerf_plugins.fields.precision import Precision, resolve_precision
 from nerf_plugins.rays import NOTHING, Needs, Points
@@ -51,7 +51,7 @@ class ProposalField(Field):
         super().__init__()
         self.config = config
         self.encoding: Encoding = config.encoding.setup()
-        self.needs: Needs = frozenset([self.encoding.cones]) if config.cones else NOTHING
+        self.needs: Needs = cones_of(self.encoding) if config.cones else NOTHING
         self.layer = LinearLayers(self.encoding.width, config.width, config.n_layers)
         self.head = nn.Linear(config.width, 1)
 

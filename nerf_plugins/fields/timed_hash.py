@@ -41,10 +41,12 @@ class TimedHash(NeRFHash):
     needs: Needs = frozenset({"times"})
 
     def __init__(self, config: TimedHashConfig, dataset: Dataset = NO_DATASET) -> None:
-        super().__init__(config, dataset)
         check_motion(dataset)
-        self.time = WindowedEncoding(config.time, 1)
-        self._make_layers(self.encoding.width + self.time.width, config.density_layers)
+        super().__init__(config, dataset)
+
+    def _make_encodings(self, dataset: Dataset) -> int:
+        self.time = WindowedEncoding(self.config.time, 1)
+        return super()._make_encodings(dataset) + self.time.width
 
     def _encoded(self, points: Points, dtype: torch.dtype) -> Tensor:
         assert points.times is not None

@@ -74,16 +74,17 @@ def pack_edges(edges: Float[Tensor, "n_rays n_edges"]) -> PackedSamples:
 @lru_cache(maxsize=16)
 def _even_layout(n_rays: int, n: int, device: torch.device) -> PackedSamples:
     """Which samples belong to which ray where each has n, still without t: the same in each step, and nobody writes into it."""
-    starts = torch.arange(n_rays, dtype=torch.int32, device=device) * n
-    nothing = torch.empty(0, device=device)
-    return PackedSamples(
-        ray_indices=torch.arange(n_rays, dtype=torch.int32, device=device).repeat_interleave(n),
-        t_starts=nothing,
-        t_ends=nothing,
-        packed_info=torch.stack([starts, torch.full_like(starts, n)], dim=-1),
-        n_dropped_rays=starts.new_zeros(()),
-        n_wanted=starts.new_full((), n_rays * n, dtype=torch.int64),
-    )
+    with torch.inference_mode(False):  # a training step may be the next to take them
+        starts = torch.arange(n_rays, dtype=torch.int32, device=device) * n
+        nothing = torch.empty(0, device=device)
+        return PackedSamples(
+            ray_indices=torch.arange(n_rays, dtype=torch.int32, device=device).repeat_interleave(n),
+            t_starts=nothing,
+            t_ends=nothing,
+            packed_info=torch.stack([starts, torch.full_like(starts, n)], dim=-1),
+            n_dropped_rays=starts.new_zeros(()),
+            n_wanted=starts.new_full((), n_rays * n, dtype=torch.int64),
+        )
 
 
 def blurred(weights: Float[Tensor, "n_rays n"]) -> Float[Tensor, "n_rays n"]:

@@ -10,7 +10,9 @@ from nerf_plugins.fields.encodings import (
     FrequencyEncodingConfig,
     HashEncodingConfig,
     SphericalHarmonicsConfig,
+    TensorEncodingConfig,
 )
+from nerf_plugins.fields.k_planes import KPlanesConfig
 from nerf_plugins.fields.nerf_hash import NeRFHashConfig
 from nerf_plugins.fields.proposal import ProposalFieldConfig
 from nerf_plugins.rays import NOTHING, Points
@@ -60,6 +62,15 @@ def test_fields_that_do_not_care_ask_for_nothing():
     assert ProposalFieldConfig(encoding=SMALL, cones=False).setup().needs == NOTHING
 
 
-def test_an_encoding_that_cannot_say_is_named():
-    with pytest.raises(InputError, match="SphericalHarmonics"):
-        SphericalHarmonicsConfig().setup().damping(torch.ones(2))
+@pytest.mark.parametrize(
+    "config",
+    [
+        NeRFHashConfig(encoding=SphericalHarmonicsConfig(), cones=True),
+        NeRFHashConfig(encoding=TensorEncodingConfig(), cones=True),
+        KPlanesConfig(cones=True),
+        ProposalFieldConfig(encoding=SphericalHarmonicsConfig()),
+    ],
+)
+def test_an_encoding_that_cannot_say_is_named(config):
+    with pytest.raises(InputError, match=f"cones is True, but {config.encoding.setup().__class__.__name__} does not"):
+        config.setup()

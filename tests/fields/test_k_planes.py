@@ -33,6 +33,13 @@ def test_photos_with_times_make_it_move():
     assert still.encoding.width == moving.encoding.width
 
 
+def test_photos_of_one_time_make_it_stand_still():
+    field = make(Dataset(n_images=3, times=torch.full((3,), 0.5)))
+    assert not field.needs
+    assert not field.encoding.planes_of_time
+    torch.testing.assert_close(field.density(points(0.5)), make(NO_DATASET).density(points()))
+
+
 def test_ranges_and_that_the_density_is_one():
     for field, where in ((make(NO_DATASET), points()), (make(TIMES), points(0.3))):
         sigmas, rgbs = field(where)

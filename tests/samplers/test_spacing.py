@@ -38,3 +38,12 @@ def test_spreading_reaches_both_ends():
     # 1 / (1 + t) is 1/2, 3/8 and 1/4.
     torch.testing.assert_close(spread_in_disparity(s, nears, fars)[0], torch.tensor([1.0, 5 / 3, 3.0]))
     assert float(spread_in_disparity(s, nears, torch.tensor([1e10]))[0, 2]) == float(torch.tensor(1e10))
+
+
+def test_layouts_first_made_for_a_picture_serve_training():
+    edges = torch.linspace(0.0, 1.0, 14).expand(3, -1)  # 13 shares: no other test has made these
+    with torch.inference_mode():
+        pack_edges(edges)
+    densities = torch.ones(3 * 13, requires_grad=True)
+    (densities * pack_edges(edges).ray_indices).sum().backward()  # autograd keeps them
+    assert densities.grad is not None

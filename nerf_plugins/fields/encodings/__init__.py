@@ -1,6 +1,6 @@
 """Encodings of coordinates. ``ENCODINGS`` lists those that a field's config can name as its ``encoding``."""
 
-from nerf_plugins.fields.encodings.base import Encoding, EncodingConfig
+from nerf_plugins.fields.encodings.base import Encoding, EncodingConfig, cones_of
 from nerf_plugins.fields.encodings.frequency import FrequencyEncoding, FrequencyEncodingConfig
 from nerf_plugins.fields.encodings.hash import HashEncoding, HashEncodingConfig
 from nerf_plugins.fields.encodings.integrated import IntegratedEncoding, IntegratedEncodingConfig
@@ -38,4 +38,5 @@ __all__ = [
     "TensorEncodingConfig",
     "WindowedEncoding",
     "WindowedEncodingConfig",
+    "cones_of",
 ]

@@ -12,7 +12,7 @@ from nerfstudio.configs.base_config import InstantiateConfig
 from torch import Tensor, nn
 
 from nerf_plugins.errors import InputError
-from nerf_plugins.rays import Need
+from nerf_plugins.rays import Need, Needs
 
 
 @dataclass
@@ -23,9 +23,9 @@ class EncodingConfig(InstantiateConfig):
 class Encoding(nn.Module, ABC):
     """Features of coordinates: what a field's layers see in their place."""
 
-    cones: ClassVar[Need] = "scales"
-    """What it wants to know of the piece of a pixel's cone around a point: "scales" for :meth:`damping`, or "covariances" for
-    :meth:`integrated`."""
+    cones: ClassVar[Need | None] = None
+    """What it wants to know of the piece of a pixel's cone around a point: "scales" for :meth:`damping`, "covariances" for
+    :meth:`integrated`, None if it can make nothing of its size."""
 
     @property
     @abstractmethod
@@ -53,11 +53,8 @@ class Encoding(nn.Module, ABC):
 
         Args:
             scales: standard deviations >= 0, in the unit of x.
-
-        Raises:
-            InputError: the encoding cannot say.
         """
-        raise InputError(f"{type(self).__name__} does not know the size of what it encodes: take another encoding")
+        raise NotImplementedError
 
     def integrated(
         self, x: Float[Tensor, "n 3"], covariances: Float[Tensor, "n 3 3"], dtype: torch.dtype = torch.float32
@@ -68,11 +65,22 @@ class Encoding(nn.Module, ABC):
             x: means, in [-1, 1]^3.
             covariances: in the unit of x, squared.
             dtype: of the features.
-
-        Raises:
-            InputError: the encoding has none.
         """
-        raise InputError(f"{type(self).__name__} does not integrate over cones: take another encoding")
+        raise NotImplementedError
 
     def set_progress(self, progress: float) -> None:
         """Tells how far training is, in [0, 1]; encodings that go from coarse to fine follow it."""
+
+
+def cones_of(encoding: Encoding) -> Needs:
+    """What a field that takes the size of cones into account needs for its encoding.
+
+    Raises:
+        InputError: the encoding can make nothing of it.
+    """
+    if encoding.cones is None:
+        raise InputError(
+            f"field: cones is True, but {type(encoding).__name__} does not know the size of what it encodes: "
+            "set cones to False, or take the hash or frequency encoding"
+        )
+    return frozenset([encoding.cones])

@@ -34,6 +34,8 @@ class FrequencyEncodingConfig(EncodingConfig):
 class FrequencyEncoding(Encoding):
     """:func:`encode` as a module; it learns nothing."""
 
+    cones = "scales"
+
     def __init__(self, config: FrequencyEncodingConfig) -> None:
         super().__init__()
         self.config = config

@@ -75,6 +75,7 @@ class HashEncoding(Encoding):
     Both implementations lay the table out alike, so a checkpoint of one serves the other.
     """
 
+    cones = "scales"
     table: nn.Parameter
     one_half: Tensor
     n_active_levels: int

@@ -71,7 +71,7 @@ def check_motion(dataset: Dataset) -> None:
         InputError: they are.
     """
     times = dataset.times
-    if times is not None and len(times) > 1 and bool((times == times[0]).all()):
+    if times is not None and len(times) > 1 and not dataset.moves:
         raise InputError(
             f"field: all {len(times)} photos have the time {float(times[0]):g}, so nothing is seen to move: "
             "use a method for scenes that hold still (nerf-hash-custom)"

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nerf_plugins.errors import InputError
-from nerf_plugins.fields.encodings import FrequencyEncodingConfig, IntegratedEncodingConfig, SphericalHarmonicsConfig
+from nerf_plugins.fields.encodings import FrequencyEncodingConfig, IntegratedEncodingConfig
 from nerf_plugins.fields.encodings.integrated import icosahedron_directions
 
 BASES = pytest.mark.parametrize("basis", ["axes", "icosahedron"])
@@ -82,5 +82,3 @@ def test_gradients(generator, basis: str):
 def test_what_is_wrong_is_named():
     with pytest.raises(InputError, match="n_frequencies"):
         IntegratedEncodingConfig(n_frequencies=0)
-    with pytest.raises(InputError, match="SphericalHarmonics"):
-        SphericalHarmonicsConfig().setup().integrated(torch.rand(1, 3), torch.zeros(1, 3, 3))
