@@ -49,6 +49,15 @@ def test_bench_layers():
     assert len(rows["Warp tiles, fp32"]) == 2  # the script compares what they compute
 
 
+def test_bench_busy():
+    short = ("--seconds=0.3", "--settle=0.1", "--resolution=16")
+    alone, beside, share = table_rows(run("bench_busy.py", "tnerf-hash-custom", "--busy=1", *short))[
+        "`tnerf-hash-custom`"
+    ]
+    before, after = map(float, alone.split(", "))
+    assert float(share) == pytest.approx(2 * float(beside) / (before + after), abs=0.05)
+
+
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
