@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import Parameter
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.fields.activations import softplus
 from nerf_plugins.fields.appearance import AppearanceConfig, make_appearance
 from nerf_plugins.fields.base import NO_DATASET, Dataset, Parts, RadianceField, RadianceFieldConfig
 from nerf_plugins.fields.encodings import SphericalHarmonics, SphericalHarmonicsConfig
@@ -78,7 +78,7 @@ class DVGO(RadianceField):
         self.voxels: VoxelGrid = config.voxels.setup(
             color_width=config.feature_width,
             density=0.0,
-            activate=lambda numbers: config.density_scale * F.softplus(numbers + config.bias),
+            activate=lambda numbers: config.density_scale * softplus(numbers + config.bias),
         )
         self.appearance = make_appearance(config.appearance, dataset)
         self.needs = self.needs | self.appearance.needs

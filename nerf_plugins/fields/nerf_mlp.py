@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.fields.activations import softplus
 from nerf_plugins.fields.appearance import AppearanceConfig, make_appearance
 from nerf_plugins.fields.base import NO_DATASET, Dataset, Parts, RadianceField, RadianceFieldConfig, split_parts
 from nerf_plugins.fields.encodings import Encoding, FrequencyEncoding, FrequencyEncodingConfig
@@ -130,7 +131,7 @@ class NeRFMLP(RadianceField):
 
     def _activate_density(self, raw: Tensor) -> Tensor:
         raw = raw.float().squeeze(-1)
-        return F.softplus(raw) if self.config.density_activation == "softplus" else F.relu(raw)
+        return softplus(raw) if self.config.density_activation == "softplus" else F.relu(raw)
 
     def _activate_color(self, raw: Tensor) -> Tensor:
         return torch.sigmoid(raw.float())

@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.fields.activations import softplus
 from nerf_plugins.fields.appearance import make_appearance
 from nerf_plugins.fields.base import NO_DATASET, Dataset, Parts, split_parts
 from nerf_plugins.fields.encodings import (
@@ -80,14 +80,14 @@ class NeuSHash(SDFField):
     def sdf(self, points: Points) -> Float[Tensor, "n"]:
         """The distances alone."""
         z = self._preactivation(points.positions, self.encoding(points.positions))
-        return first_rows(linear(F.softplus(z, beta=_BETA), self.head)[0][:, 0], len(points.positions))
+        return first_rows(linear(softplus(z, _BETA), self.head)[0][:, 0], len(points.positions))
 
     def geometry(self, points: Points) -> Geometry:
         """Distances, gradients, features; see :class:`SDFField`."""
         positions = points.positions
         n, encoded = len(positions), self.encoding(positions)
         z = self._preactivation(positions, encoded)
-        sdf, features = linear(F.softplus(z, beta=_BETA), self.head, self.feature_head)
+        sdf, features = linear(softplus(z, _BETA), self.head, self.feature_head)
         grad = (self.head.weight * torch.sigmoid(_BETA * z)) @ self.layer.weight
         of_positions, of_features = first_rows(grad, n).split([3, self.encoding.width], dim=-1)
         gradients = of_positions + self.encoding.backward(positions, of_features)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.fields.activations import softplus
 from nerf_plugins.fields.appearance import make_appearance
 from nerf_plugins.fields.base import NO_DATASET, Dataset, Parts, split_parts
 from nerf_plugins.fields.encodings import FrequencyEncoding, FrequencyEncodingConfig
@@ -140,7 +141,7 @@ class NeuSMLP(SDFField):
             if i in self.config.skips:
                 hidden = torch.cat([hidden, encoded], dim=-1) * math.sqrt(0.5)
             z = F.linear(hidden, weight, bias)
-            hidden = F.softplus(z, beta=_BETA)
+            hidden = softplus(z, _BETA)
             slopes.append(torch.sigmoid(_BETA * z))
         return hidden, slopes
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import Parameter
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.fields.activations import softplus
 from nerf_plugins.fields.appearance import AppearanceConfig, make_appearance
 from nerf_plugins.fields.base import NO_DATASET, Dataset, Parts, RadianceField, RadianceFieldConfig, split_parts
 from nerf_plugins.fields.encodings import EncodingConfig, SphericalHarmonicsConfig, TensorEncoding, TensorEncodingConfig
@@ -93,7 +93,7 @@ class TensoRF(RadianceField):
     def density(self, points: Points) -> Float[Tensor, "n"]:
         """Densities; see :class:`RadianceField`."""
         value = self.density_tensor(points.positions).sum(-1)
-        return self.config.density_scale * F.softplus(value + self.config.density_shift)
+        return self.config.density_scale * softplus(value + self.config.density_shift)
 
     def forward(self, points: Points) -> tuple[Float[Tensor, "n"], Float[Tensor, "n 3"]]:
         """Densities and colours; see :class:`RadianceField`."""
