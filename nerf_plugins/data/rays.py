@@ -1,4 +1,4 @@
-"""Rays of pixels. For plain pinhole cameras nothing waits for the device, so a step's batch is prepared while the last one still runs."""
+"""Rays of pixels. For perspective cameras nothing waits for the device, so a step's batch is prepared while the last one still runs."""
 
 from __future__ import annotations
 
@@ -9,26 +9,25 @@ from nerfstudio.cameras.rays import RayBundle
 from nerfstudio.model_components.ray_generators import RayGenerator
 from torch import Tensor
 
-from nerf_plugins.ops import pinhole_rays
+from nerf_plugins.ops import PixelRays, lens_rays, pinhole_rays
 
 
 def make_ray_generator(cameras: Cameras) -> RayGenerator:
-    """Ours for plain pinhole cameras, nerfstudio's for all others.
+    """Ours for perspective cameras, with a lens that bends or without, nerfstudio's for all others.
 
     Args:
         cameras: those of a dataset, on the device that rays are wanted on.
     """
-    return PinholeRayGenerator(cameras) if are_plain_pinholes(cameras) else RayGenerator(cameras)
+    if not are_perspective(cameras):
+        return RayGenerator(cameras)
+    bends = cameras.distortion_params is not None and bool(cameras.distortion_params.any())
+    return LensRayGenerator(cameras) if bends else PinholeRayGenerator(cameras)
 
 
-def are_plain_pinholes(cameras: Cameras) -> bool:
-    """Whether these are perspective cameras without distortion or metadata, in a list."""
-    return (
-        len(cameras.shape) == 1
-        and bool((cameras.camera_type == CameraType.PERSPECTIVE.value).all())
-        and (cameras.distortion_params is None or not bool(cameras.distortion_params.any()))
-        and not cameras.metadata
-    )
+def are_perspective(cameras: Cameras) -> bool:
+    """Whether these are perspective cameras without metadata, in a list."""
+    is_perspective = bool((cameras.camera_type == CameraType.PERSPECTIVE.value).all())
+    return len(cameras.shape) == 1 and is_perspective and not cameras.metadata
 
 
 def upload(values: Shaped[Tensor, "..."], device: torch.device) -> Shaped[Tensor, "..."]:
@@ -46,7 +45,7 @@ class PinholeRayGenerator(RayGenerator):
     (row i, column j) has its centre at :math:`(x, y) = (j + 0.5, i + 0.5)`.
 
     Args:
-        cameras: for which :func:`are_plain_pinholes` holds.
+        cameras: for which :func:`are_perspective` holds; their distortion is left out.
     """
 
     table: Tensor
@@ -73,7 +72,7 @@ class PinholeRayGenerator(RayGenerator):
             some; ``metadata["directions_norm"]`` (n_rays, 1): the length of d.
         """
         ray_indices = upload(ray_indices, self.table.device)
-        rays = pinhole_rays(ray_indices, self.table)
+        rays = self._rays(ray_indices)
         return RayBundle(
             origins=rays.origins,
             directions=rays.directions,
@@ -82,3 +81,26 @@ class PinholeRayGenerator(RayGenerator):
             times=None if self.times is None else self.times.index_select(0, ray_indices[:, 0]),
             metadata={"directions_norm": rays.norms[:, None]},
         )
+
+    def _rays(self, pixels: Tensor) -> PixelRays:
+        return pinhole_rays(pixels, self.table)
+
+
+class LensRayGenerator(PinholeRayGenerator):
+    """nerfstudio's rays of perspective cameras with distortion: one launch, where its ten steps of Newton's are some 800, and none of its
+    questions whether there is any.
+
+    Args:
+        cameras: for which :func:`are_perspective` holds, with distortion parameters k1, k2, k3, k4, p1, p2.
+    """
+
+    lenses: Tensor
+    """(n_cameras, 10): fx, fy, cx, cy and the distortion parameters."""
+
+    def __init__(self, cameras: Cameras) -> None:
+        super().__init__(cameras)
+        lenses = [cameras.fx, cameras.fy, cameras.cx, cameras.cy, cameras.distortion_params]
+        self.register_buffer("lenses", torch.cat(lenses, dim=-1).float(), persistent=False)
+
+    def _rays(self, pixels: Tensor) -> PixelRays:
+        return lens_rays(pixels, self.table, self.lenses)

@@ -9,7 +9,7 @@ from nerf_plugins.ops.march import empty_blocks, march_grid
 from nerf_plugins.ops.masked_adam import masked_adam_
 from nerf_plugins.ops.packed import PackedSamples, pack_sections, select_samples
 from nerf_plugins.ops.planes import PlaneGroup, PlaneLayout, plane_layout, plane_products, split_planes
-from nerf_plugins.ops.rays import PixelRays, pinhole_rays
+from nerf_plugins.ops.rays import PixelRays, lens_rays, pinhole_rays
 from nerf_plugins.ops.sample_pdf import sample_pdf
 from nerf_plugins.ops.sdf_opacity import sdf_optical_depths
 from nerf_plugins.ops.strain import log_strain
@@ -33,6 +33,7 @@ __all__ = [
     "hash_encode_backward",
     "hash_levels",
     "interlevel_loss",
+    "lens_rays",
     "log_strain",
     "march_grid",
     "masked_adam_",
