@@ -24,6 +24,20 @@ def make_ray_generator(cameras: Cameras) -> RayGenerator:
     return LensRayGenerator(cameras) if bends else PinholeRayGenerator(cameras)
 
 
+def view_rays(camera: Cameras) -> RayBundle:
+    """The rays of all pixels (height, width) of a picture.
+
+    Args:
+        camera: one, in a list.
+    """
+    if not are_perspective(camera):
+        return camera.generate_rays(camera_indices=0, keep_shape=True)
+    height, width = int(camera.height[0]), int(camera.width[0])
+    rows, columns = (torch.arange(n, device=camera.device) for n in (height, width))
+    pixels = torch.cartesian_prod(torch.zeros_like(rows[:1]), rows, columns)
+    return make_ray_generator(camera)(pixels).reshape((height, width))
+
+
 def are_perspective(cameras: Cameras) -> bool:
     """Whether these are perspective cameras without metadata, in a list."""
     is_perspective = bool((cameras.camera_type == CameraType.PERSPECTIVE.value).all())

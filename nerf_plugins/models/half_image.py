@@ -22,6 +22,7 @@ from jaxtyping import Float
 from nerfstudio.cameras.cameras import Cameras
 from torch import Tensor, nn
 
+from nerf_plugins.data.rays import view_rays
 from nerf_plugins.fields.codes import ImageCodes
 from nerf_plugins.models.looks import showing
 from nerf_plugins.models.metrics import psnr
@@ -84,7 +85,7 @@ def fit_codes(
     """
     height, width = left.shape[:2]
     # Made without gradient and outside of any inference mode, so that rays may enter autograd.
-    bundle = camera.generate_rays(camera_indices=0, keep_shape=True)[:height, :width].flatten().to(model.device)
+    bundle = view_rays(camera)[:height, :width].flatten().to(model.device)
     colors = left.reshape(-1, 3).to(model.device)
     draw = torch.Generator().manual_seed(0)
     with torch.enable_grad(), _held(model):

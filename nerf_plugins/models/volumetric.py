@@ -23,6 +23,7 @@ from nerfstudio.viewer.viewer_elements import ViewerSlider
 from torch import Tensor
 from torch.nn import Parameter
 
+from nerf_plugins.data.rays import view_rays
 from nerf_plugins.errors import InputError
 from nerf_plugins.export.implicit import ImplicitSurface
 from nerf_plugins.export.mesh import color_vertices, model_mesh
@@ -275,7 +276,10 @@ class VolumetricModel(Model):
 
     def render(self, camera: Cameras, obb_box: OrientedBox | None = None) -> dict[str, Tensor]:
         """The picture of a camera, with the codes that are shown now; outputs as those of :meth:`get_outputs`, (h, w, ...)."""
-        outputs = super().get_outputs_for_camera(camera, obb_box)
+        if obb_box is None:
+            outputs = self.get_outputs_for_camera_ray_bundle(view_rays(camera))
+        else:
+            outputs = super().get_outputs_for_camera(camera, obb_box)
         if self.looks is not None:  # an affine appearance may leave [0, 1]
             outputs["rgb"] = outputs["rgb"].clamp(0.0, 1.0)
         return outputs

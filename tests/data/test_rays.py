@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from nerf_plugins.data.datamanager import NerfDataManager, NerfDataManagerConfig
 from nerf_plugins.data.pixel_sampler import CentreCropPixelSampler, CentreCropPixelSamplerConfig
-from nerf_plugins.data.rays import LensRayGenerator, PinholeRayGenerator, make_ray_generator, upload
+from nerf_plugins.data.rays import LensRayGenerator, PinholeRayGenerator, make_ray_generator, upload, view_rays
 from nerf_plugins.dataparsers.demo import DemoDataParserConfig
 
 from ..dataparsers import test_llff, test_neus
@@ -141,6 +141,28 @@ def test_rays_through_lenses_are_nerfstudios(width: int):
     torch.testing.assert_close(ours.pixel_area, theirs.pixel_area, rtol=2e-6 * float(cameras.fx.max()) + 1e-5, atol=0)
     torch.testing.assert_close(ours.metadata["directions_norm"], theirs.metadata["directions_norm"], rtol=2e-6, atol=0)
     assert torch.equal(ours.times, theirs.times)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"distortion_params": torch.full((2, 6), 0.02), "times": torch.tensor([[0.25], [0.75]])},
+        {"metadata": {"cam_idx": torch.arange(2)[:, None]}},
+    ],
+    ids=["pinhole", "lens", "metadata"],
+)
+def test_the_rays_of_a_picture_are_nerfstudios(options: dict[str, Any]):
+    camera = random_cameras(2, 30, **options)[1:]
+    ours, theirs = view_rays(camera), camera.generate_rays(camera_indices=0, keep_shape=True)
+    assert ours.shape == theirs.shape == (int(camera.height), int(camera.width))
+    torch.testing.assert_close(ours.directions, theirs.directions, rtol=0, atol=1e-6)
+    torch.testing.assert_close(ours.origins, theirs.origins)
+    torch.testing.assert_close(ours.pixel_area, theirs.pixel_area, rtol=1e-3, atol=0)
+    assert torch.equal(ours.camera_indices, theirs.camera_indices)
+    assert ours.metadata.keys() == theirs.metadata.keys()
+    if camera.times is not None:
+        assert (ours.times == 0.75).all()
 
 
 @pytest.mark.parametrize("bend", [0.0, 0.05])
