@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -126,14 +127,19 @@ def launch(kernel: Any, n_items: int, inputs: Sequence[Any], device: torch.devic
         _run(kernel, n_items, [0, *inputs], "cpu")
         return
     edges = [n_items * i // n_pieces for i in range(n_pieces + 1)]
+    pieces = iter(list(pairwise(edges)))
 
-    def run(piece: int) -> None:
-        first, last = edges[piece], edges[piece + 1]
-        _run(kernel, last - first, [first, *inputs], "cpu")
+    def run(pieces: Iterable[tuple[int, int]]) -> None:
+        for first, last in pieces:
+            _run(kernel, last - first, [first, *inputs], "cpu")
 
-    first_piece = 0
     if kernel not in _loaded:  # compile and load the module before several threads ask for it
-        run(0)
+        run([next(pieces)])
         _loaded.add(kernel)
-        first_piece = 1
-    list(_pool(n_threads).map(run, range(first_piece, n_pieces)))
+    # This thread works too: torch's others still spin on their CPUs after the last operation, and one more would only be in their way.
+    others = [_pool(n_threads - 1).submit(run, pieces) for _ in range(n_threads - 1)]
+    try:
+        run(pieces)
+    finally:
+        for other in others:
+            other.result()
