@@ -62,7 +62,7 @@ def test_photos_become_a_dataset_with_true_poses(dataset):
 
 @needs_pycolmap
 def test_the_frame_is_upright_and_the_floor_level(dataset):
-    outputs = NerfstudioDataParserConfig(data=dataset, load_3D_points=True).setup().get_dataparser_outputs("train")
+    outputs = NerfstudioDataParserConfig(data=dataset).setup().get_dataparser_outputs("train")
     assert outputs.cameras.camera_to_worlds[:, 2, 1].min() > 0.9
     # The true vertical, in the found frame.
     z = np.einsum("nij,nj->ni", poses(dataset)[:, :, :3] * [1, -1, -1], arc(COUNT, 50.0)[:, 2, :3])
