@@ -1,7 +1,7 @@
 """Public stateless functions on torch tensors, on CUDA and CPU: arguments checked, gradients where they make sense."""
 
 from nerf_plugins.ops.composite import Composited, blend_background, composite
-from nerf_plugins.ops.cones import ConeMoments, cone_moments
+from nerf_plugins.ops.cones import ConeMoments, ConePoints, cone_moments, cone_points
 from nerf_plugins.ops.distortion import distortion_loss
 from nerf_plugins.ops.hash_encoding import HashLevels, hash_encode, hash_encode_backward, hash_levels
 from nerf_plugins.ops.interlevel import interlevel_loss
@@ -19,6 +19,7 @@ from nerf_plugins.ops.voxels import voxel_look_up
 __all__ = [
     "Composited",
     "ConeMoments",
+    "ConePoints",
     "HashLevels",
     "PackedSamples",
     "PixelRays",
@@ -27,6 +28,7 @@ __all__ = [
     "blend_background",
     "composite",
     "cone_moments",
+    "cone_points",
     "distortion_loss",
     "empty_blocks",
     "hash_encode",

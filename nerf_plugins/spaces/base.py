@@ -11,7 +11,7 @@ from nerfstudio.cameras.rays import RayBundle
 from torch import Tensor, nn
 
 from nerf_plugins.errors import InputError
-from nerf_plugins.ops import ConeMoments, cone_moments
+from nerf_plugins.ops import ConeMoments, ConePoints, cone_moments
 from nerf_plugins.rays import NOTHING, Needs, Points, Rays
 from nerf_plugins.spaces.gaussians import axes, cylinder_moments
 
@@ -135,12 +135,22 @@ class Space(nn.Module, ABC):
             positions = self.field_positions(rays.positions(ray_indices, torch.lerp(t_starts, t_ends, 0.5)))
             return Points(positions, ray_indices, **of_rays)
         assert rays.radii is not None, "the space completes the rays for a field that needs cones"
+        if "covariances" not in needs and (seen := self.cones_at_once(rays, ray_indices, t_starts, t_ends)) is not None:
+            return Points(seen.positions, ray_indices, **of_rays, scales=seen.scales)
         spread_of = cone_moments if self.ray_shape == "cone" else cylinder_moments
         spread = spread_of(t_starts, t_ends, rays.radii, ray_indices)
         means = rays.positions(ray_indices, spread.t_means)
         scales = spread.scales * self.field_scale(means) if "scales" in needs else None
         covariances = self._covariances(means, spread, rays, ray_indices) if "covariances" in needs else None
         return Points(self.field_positions(means), ray_indices, **of_rays, scales=scales, covariances=covariances)
+
+    def cones_at_once(
+        self, rays: Rays, ray_indices: Int[Tensor, "n"], t_starts: Float[Tensor, "n"], t_ends: Float[Tensor, "n"]
+    ) -> ConePoints | None:
+        """Means and sizes of pieces of cones in the field's space, of rays that learn nothing; None where the space cannot say them in one
+        pass, and then they come from its :meth:`field_positions` and :meth:`field_scale`.
+        """
+        return None
 
     def _covariances(self, means: Tensor, spread: ConeMoments, rays: Rays, ray_indices: Tensor) -> Tensor:
         vectors = self.push_forward(means, axes(spread, rays.directions.index_select(0, ray_indices)))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from nerfstudio.cameras.rays import RayBundle
 from torch import Tensor
 
+from nerf_plugins.ops import ConePoints, cone_points
 from nerf_plugins.rays import Rays
 from nerf_plugins.spaces.base import Space
 from nerf_plugins.spaces.bounds import box_span, flat_bounds
@@ -78,6 +79,16 @@ class BoxSpace(Space):
     def field_scale(self, positions: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
         """One over half the box's side, as the geometric mean over its sides."""
         return self._to_field().mean_scale.expand(len(positions))
+
+    def cones_at_once(
+        self, rays: Rays, ray_indices: Int[Tensor, "n"], t_starts: Float[Tensor, "n"], t_ends: Float[Tensor, "n"]
+    ) -> ConePoints | None:
+        """See :class:`Space`; rays of cameras that are refined learn from their points, which the kernel cannot tell them."""
+        if rays.radii is None or rays.origins.requires_grad or rays.directions.requires_grad:
+            return None
+        places = (t_starts, t_ends, rays.origins, rays.directions, rays.radii, ray_indices)
+        to_field = self._to_field()
+        return cone_points(*places, to_field.scale, to_field.shift, contracted=self.unbounded)
 
     @property
     def _half(self) -> Tensor:

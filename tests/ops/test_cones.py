@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nerf_plugins.ops import ConeMoments, cone_moments
+from nerf_plugins.ops import ConeMoments, cone_moments, cone_points
 
 STARTS = torch.tensor([0.0, 0.05, 1.0, 3.0, 900.0])
 ENDS = torch.tensor([2.0, 0.06, 4.0, 3.5, 1000.0])
@@ -41,6 +41,22 @@ def test_a_piece_of_no_length_has_a_size():
 
 def test_no_pieces():
     assert all(values.shape == (0,) for values in cone_moments(STARTS[:0], ENDS[:0], RADII, INDICES[:0]))
+    rays = (torch.zeros(2, 3), torch.zeros(2, 3), RADII, INDICES[:0])
+    assert len(cone_points(STARTS[:0], ENDS[:0], *rays, torch.ones(3), torch.zeros(3), contracted=True).scales) == 0
+
+
+def test_cones_go_through_the_box_and_the_contraction():
+    """By hand: a slim cone around (1, 3, 0) at t = 2, in a box that halves x and triples z: at (0.5, 4, 1), so m = 4, y / 4 times 7/8."""
+    rays = (torch.tensor([[1.0, 1.0, 0.0]]), torch.tensor([[0.0, 1.0, 0.0]]), torch.tensor([0.01]), INDICES[:1])
+    box = torch.tensor([0.5, 1.0, 3.0]), torch.tensor([0.0, 1.0, 1.0])
+    starts, ends = torch.tensor([1.999]), torch.tensor([2.001])
+    size = cone_moments(starts, ends, rays[2], rays[3]).scales * 1.5 ** (1 / 3)
+    in_box = cone_points(starts, ends, *rays, *box, contracted=False)
+    torch.testing.assert_close(in_box.positions, torch.tensor([[0.5, 4.0, 1.0]]), rtol=1e-5, atol=0.0)
+    torch.testing.assert_close(in_box.scales, size, rtol=1e-5, atol=0.0)
+    outside = cone_points(starts, ends, *rays, *box, contracted=True)
+    torch.testing.assert_close(outside.positions, torch.tensor([[0.5, 4.0, 1.0]]) * 0.21875, rtol=1e-5, atol=0.0)
+    torch.testing.assert_close(outside.scales, size * 0.5 * (1.75 / 16) ** (2 / 3), rtol=1e-5, atol=0.0)
 
 
 @pytest.mark.usefixtures("without_type_checker")
@@ -49,3 +65,6 @@ def test_bad_input_is_named():
         cone_moments(STARTS, ENDS, RADII, INDICES.long())
     with pytest.raises(ValueError, match=r"t_ends must have shape \(5\)"):
         cone_moments(STARTS, ENDS[:4], RADII, INDICES)
+    rays = (torch.zeros(2, 3), torch.zeros(2, 3), RADII, INDICES)
+    with pytest.raises(ValueError, match=r"box_scale must have shape \(3\), got \(2,\)"):
+        cone_points(STARTS, ENDS, *rays, torch.ones(2), torch.zeros(3), contracted=True)

@@ -74,6 +74,31 @@ def test_a_cylinder_in_device_coordinates_is_as_wide_as_neighbouring_rays_are_ap
     assert float(rays.radii) == pytest.approx(float(apart) * 2 / math.sqrt(12), rel=0.05)
 
 
+@pytest.mark.parametrize("space", SPACES, ids=lambda space: type(space).__name__)
+def test_the_pass_over_cones_is_the_spaces_own_map(space: Space, monkeypatch: pytest.MonkeyPatch):
+    """Of pieces before the box, in it, behind it and very far away."""
+    needs = frozenset({"scales"})
+    rays = complete(space, needs)
+    edges = torch.tensor([0.0, 0.05, 0.3, 1.0, 1.2, 4.0, 50.0, 51.0, 1000.0, 1e6])
+    pieces = (torch.zeros(len(edges) - 1, dtype=torch.int32), edges[:-1], edges[1:])
+    at_once = space.points(rays, *pieces, needs)
+    monkeypatch.setattr(space, "cones_at_once", lambda *_: None)
+    expected = space.points(rays, *pieces, needs)
+    assert expected.scales is not None
+    torch.testing.assert_close(at_once.positions, expected.positions, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(at_once.scales, expected.scales, rtol=1e-4, atol=0.0)
+
+
+def test_rays_that_learn_take_their_gradient_through_the_points():
+    space, needs = ContractedSpace(AABB), frozenset({"scales"})
+    rays = complete(space, needs)
+    rays = rays._replace(origins=rays.origins.clone().requires_grad_())
+    points = space.points(rays, torch.zeros(1, dtype=torch.int32), torch.ones(1), 2 * torch.ones(1), needs)
+    points.positions.sum().backward()
+    assert rays.origins.grad is not None
+    assert rays.origins.grad.abs().min() > 0
+
+
 def test_what_is_not_needed_is_not_there():
     space = ContractedSpace(AABB)
     rays = complete(space, NOTHING, times=torch.ones(1, 1), camera_indices=torch.zeros(1, 1, dtype=torch.long))
