@@ -59,8 +59,9 @@ class DemoDataParserConfig(DataParserConfig):
     """target class to instantiate"""
     data: Path = field(default_factory=default_folder)
     """Folder to keep the rendered pictures in: a subfolder for each set of options, made at first use."""
-    scene: Literal["demo", "sphere", "torus", "moving"] = "demo"
-    """demo: a still life. sphere, torus: one textured object, for measuring geometry. moving: each picture is of a time of its own."""
+    scene: Literal["demo", "sphere", "torus", "wires", "moving"] = "demo"
+    """demo: a still life. sphere, torus: one textured object, for measuring geometry. wires: thin things.
+    moving: each picture is of a time of its own."""
     resolution: int = 200
     """Width and height of the pictures in pixels."""
     num_train: int = 100

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from nerf_plugins.geometry.sampling import Points
 
@@ -84,6 +84,40 @@ def compare(
         tuple(_f_score(to_truth, to_mesh, threshold) for threshold in thresholds),
         None if angles is None else float(np.mean(angles)),
         float(np.mean(floors)) if floors else None,
+    )
+
+
+@dataclass(frozen=True)
+class PartFound:
+    """How much of a part of the truth the mesh has."""
+
+    name: str
+    share: float
+    """Of the truth's counted points, in [0, 1]."""
+    completeness: float
+    """Mean distance to the mesh."""
+    recalls: tuple[float, ...]
+    """Share of the part's points that are nearer to the mesh than each threshold."""
+
+
+def found_parts(
+    mesh: Points, truth: Points, names: Sequence[str], part: Int[np.ndarray, "n_truth"], thresholds: Sequence[float]
+) -> tuple[PartFound, ...]:
+    """Completeness and recall of each part of the truth that has points.
+
+    Args:
+        mesh: points of the mesh.
+        truth: the points of the truth that count.
+        names: of the parts.
+        part: which of them each point of the truth belongs to.
+        thresholds: of the recalls.
+    """
+    distance, _ = _distances(truth, mesh, None)
+    of_parts = [(name, distance[part == k]) for k, name in enumerate(names)]
+    return tuple(
+        PartFound(name, len(d) / len(distance), float(d.mean()), tuple(float((d < x).mean()) for x in thresholds))
+        for name, d in of_parts
+        if len(d)
     )
 
 

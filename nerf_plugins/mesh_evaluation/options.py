@@ -19,7 +19,7 @@ class EvalMeshOptions:
     mesh: Positional[Path]
     """The mesh's file."""
     truth: Path = Path("demo")
-    """demo, sphere or torus: that scene of demo-data. Or the file of a mesh or a point cloud (PLY, OBJ, STL, GLB).
+    """demo, sphere, torus or wires: that scene of demo-data. Or the file of a mesh or a point cloud (PLY, OBJ, STL, GLB).
     Or, with --dtu-scan, the folder with the DTU dataset's ObsMask/ and Points/."""
     dtu_scan: int | None = None
     """Number of the DTU scan: use the dataset's protocol."""
@@ -34,5 +34,7 @@ class EvalMeshOptions:
     """Training views of demo-data. Only what they see counts: the table's underside, for one, does not."""
     all_surfaces: bool = False
     """Count what no training view of demo-data sees too."""
+    by_object: bool = False
+    """Say of each object of demo-data's scene how much of it the mesh has; objects of one name count as one."""
     as_json: Annotated[bool, arg(name="json")] = False
     """Print JSON, for programs."""

@@ -11,8 +11,10 @@ from functools import cache
 import numpy as np
 
 from nerf_plugins.scenes.materials import Material, checker, globe_checker, rings, sectors, spiral, stripes
-from nerf_plugins.scenes.primitives import Box, Capsule, Cone, Cylinder, Sphere, Torus
-from nerf_plugins.scenes.scene import Matrix, Placed, Scene, Vector
+from nerf_plugins.scenes.placing import along, rod, turned
+from nerf_plugins.scenes.primitives import Box, Cone, Cylinder, Sphere, Torus
+from nerf_plugins.scenes.scene import Placed, Scene
+from nerf_plugins.scenes.wires import wires_scene
 
 TABLE = -0.56
 """Height of the table's top."""
@@ -38,22 +40,8 @@ def torus_scene() -> Scene:
     return Scene(objects=(Placed("ring", Torus(0.5, 0.2), _ring()),))
 
 
-SCENES = {"demo": demo_scene, "sphere": sphere_scene, "torus": torus_scene}
+SCENES = {"demo": demo_scene, "sphere": sphere_scene, "torus": torus_scene, "wires": wires_scene}
 """The embedded scenes by name, for ``demo-data`` and the measures of meshes."""
-
-
-def rod(name: str, a: Vector, b: Vector, radius: float, material: Material) -> Placed:
-    """A capsule whose axis runs from ``a`` to ``b``."""
-    axis = np.subtract(b, a)
-    length = float(np.linalg.norm(axis))
-    middle = _vector(0.5 * np.add(a, b))
-    return Placed(name, Capsule(0.5 * length, radius), material, middle, _frame(axis))
-
-
-def turned(degrees: float) -> Matrix:
-    """Rotation around the z axis."""
-    c, s = float(np.cos(np.radians(degrees))), float(np.sin(np.radians(degrees)))
-    return (c, -s, 0.0), (s, c, 0.0), (0.0, 0.0, 1.0)
 
 
 def _table() -> Placed:
@@ -64,8 +52,8 @@ def _table() -> Placed:
 def _ball_and_hoop() -> tuple[Placed, ...]:
     brass = Material((0.80, 0.52, 0.12), specular=0.3, shininess=25.0)
     return (
-        Placed("ball", Sphere(0.36), _globe(), (0.0, 0.0, TABLE + 0.36), _frame((0.35, -0.2, 0.9))),
-        Placed("hoop", Torus(0.58, THIN), brass, (0.0, 0.0, TABLE + 0.58 + THIN), _frame((0.966, 0.259, 0.0))),
+        Placed("ball", Sphere(0.36), _globe(), (0.0, 0.0, TABLE + 0.36), along((0.35, -0.2, 0.9))),
+        Placed("hoop", Torus(0.58, THIN), brass, (0.0, 0.0, TABLE + 0.58 + THIN), along((0.966, 0.259, 0.0))),
     )
 
 
@@ -97,16 +85,3 @@ def _tripod() -> tuple[Placed, ...]:
     feet = [(x + 0.17 * float(np.cos(a)), y + 0.17 * float(np.sin(a)), TABLE) for a in angles]
     legs = [rod(f"leg {k}", foot, (x, y, apex), THIN, steel) for k, foot in enumerate(feet)]
     return (*legs, Placed("lamp", Sphere(0.06), lamp, (x, y, apex)))
-
-
-def _frame(axis) -> Matrix:
-    """A rotation that takes z to the direction of ``axis``."""
-    z = np.asarray(axis, dtype=np.float64) / np.linalg.norm(axis)
-    x = np.cross((0.0, 1.0, 0.0) if abs(z[1]) < 0.9 else (1.0, 0.0, 0.0), z)
-    x /= np.linalg.norm(x)
-    rows = np.stack([x, np.cross(z, x), z], axis=1)
-    return _vector(rows[0]), _vector(rows[1]), _vector(rows[2])
-
-
-def _vector(v) -> Vector:
-    return float(v[0]), float(v[1]), float(v[2])

@@ -12,8 +12,8 @@ from jaxtyping import Float
 
 from nerf_plugins.scenes.arrays import Indices, Vectors
 from nerf_plugins.scenes.cameras import GOLDEN_ANGLE
-from nerf_plugins.scenes.demo import turned
 from nerf_plugins.scenes.materials import Material, checker, globe_checker, rings
+from nerf_plugins.scenes.placing import turned
 from nerf_plugins.scenes.primitives import Box, Capsule, Cylinder, Sphere
 from nerf_plugins.scenes.scene import Matrix, Placed, Scene, Vector
 

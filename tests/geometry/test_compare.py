@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nerf_plugins.geometry.compare import compare
+from nerf_plugins.geometry.compare import compare, found_parts
 from nerf_plugins.geometry.sampling import Points, sample_scene
 from nerf_plugins.scenes import Material, Placed, Scene, Sphere
 
@@ -67,3 +67,11 @@ def test_nothing_to_compare():
         compare(Points(X), Points(X), counted_truth=np.array([False]))
     with pytest.raises(ValueError, match="thresholds"):
         compare(Points(X), Points(X), (0.0,))
+
+
+def test_parts_by_hand():
+    """M = {0, 1}; the first part {0.1, 0.4} is 0.1 and 0.4 from it, the third {3} is 2, the second has no points."""
+    mesh, truth = Points(np.array([[0.0], [1.0]]) * X), Points(np.array([[0.1], [3.0], [0.4]]) * X)
+    near, far = found_parts(mesh, truth, ("near", "unseen", "far"), np.array([0, 2, 0]), (0.2, 1.0))
+    assert (near.name, near.recalls, far.name, far.recalls) == ("near", (0.5, 1.0), "far", (0.0, 0.0))
+    assert (near.share, near.completeness, far.completeness) == pytest.approx((2 / 3, 0.25, 2.0))

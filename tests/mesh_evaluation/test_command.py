@@ -1,6 +1,7 @@
 """`nerf-plugins eval-mesh`, in this process."""
 
 import json
+import re
 from copy import deepcopy
 from pathlib import Path
 
@@ -52,6 +53,23 @@ def demo_mesh(tmp_path_factory) -> trimesh.Trimesh:
 def save(mesh: trimesh.Trimesh, path: Path) -> Path:
     mesh.export(path)
     return path
+
+
+def test_what_is_missing_is_said_by_object(measures, evaluate, demo_mesh, tmp_path):
+    """Without what is above the ball's middle the table is there as before, and the ball by half."""
+    low = trimesh.intersections.slice_mesh_plane(demo_mesh, [0, 0, -1], [0, 0, -0.2])
+    path = save(low, tmp_path / "low.ply")
+    found = {x["name"]: x for x in measures(path, "--by-object", "--demo-views", 12, "--thresholds", 0.03)["objects"]}
+    assert found["table"]["recalls"][0] > 0.95
+    assert 0.2 < found["ball"]["recalls"][0] < 0.6
+    assert found["lamp"]["recalls"] == [0.0]
+    assert sum(x["share"] for x in found.values()) == pytest.approx(1.0)
+    code, out, _ = evaluate(path, "--by-object", "--demo-views", 12, "--samples", 20_000)
+    assert code == 0
+    assert re.search(r"│ lamp +│.*│ 0.0% ", out)
+    code, _, error = evaluate(path, "--by-object", "--truth", path)
+    assert code != 0
+    assert "by_object: is for the scenes of demo-data" in error
 
 
 def test_the_demo_scene_against_itself(measures, demo_mesh, tmp_path):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from nerf_plugins.scenes import Box, Light, Material, Placed, Scene, Sphere, demo_scene
-from nerf_plugins.scenes.demo import rod, turned
 from nerf_plugins.scenes.materials import checker, globe_checker, rings, sectors, spiral, stripes
+from nerf_plugins.scenes.placing import rod, turned
 
 GREY = Material((0.5, 0.5, 0.5))
 
