@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nerf_plugins.fields.base import RadianceField
+from nerf_plugins.fields.encodings import Encoding
 from nerf_plugins.rays import Needs, Points
 
 
@@ -15,9 +16,9 @@ class GraphedField:
 
     A graph is recorded at the first call with a number of samples, which on CUDA is the sampler's fixed capacity; another number
     is recorded in its place, since a graph keeps the memory of all that is between its inputs and outputs; so it is when a parameter has
-    grown. Differentiable once in the field's parameters and in whichever input needs it. The field may not depend on the step in another
-    way. While gradients are being accumulated the field is called as it is, since a replay writes its gradients where those of the replay
-    before are.
+    grown or an encoding is at another stage. Differentiable once in the field's parameters and in whichever input needs it. The field may
+    not depend on the step in another way. While gradients are being accumulated the field is called as it is, since a replay writes its
+    gradients where those of the replay before are.
 
     Args:
         field: the field; stays usable by itself.
@@ -41,7 +42,8 @@ class GraphedField:
         values = {name: value for name, value in points.spread()._asdict().items() if value is not None}
         names, inputs = tuple(values), tuple(values.values())
         shapes = tuple(parameter.shape for parameter in self.field.parameters())
-        kind = (names, len(points.positions), tuple(value.requires_grad for value in inputs), shapes)
+        stages = tuple(module.stage for module in self.field.modules() if isinstance(module, Encoding))
+        kind = (names, len(points.positions), tuple(value.requires_grad for value in inputs), shapes, stages)
         if self._recorded is None or self._recorded[0] != kind:
             self._recorded = None  # its memory is free before the next is recorded
             self._recorded = (kind, self._record(names, inputs))

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from nerf_plugins.fields.base import RadianceField
+from nerf_plugins.fields.encodings import HashEncodingConfig
 from nerf_plugins.fields.graphed import GraphedField
 from nerf_plugins.rays import Points
 
@@ -72,6 +73,16 @@ def test_a_parameter_that_has_grown_is_recorded_anew(graphed: GraphedField, reco
         graphed.field.features = nn.Parameter(torch.zeros(n_features))
         graphed(inputs(8))
     assert len(recorded) == 2
+
+
+def test_another_number_of_levels_is_recorded_anew(graphed: GraphedField, recorded: list):
+    graphed.field.encoding = HashEncodingConfig(
+        n_levels=3, log2_table_size=8, max_resolution=32, start_levels=1
+    ).setup()
+    for progress in (0.0, 0.1, 0.5, 0.6, 0.9, 1.0):
+        graphed.field.set_progress(progress)
+        graphed(inputs(8))
+    assert len(recorded) == 3
 
 
 def test_pictures_grids_and_the_cpu_are_not_recorded(graphed: GraphedField, recorded: list):

@@ -71,6 +71,12 @@ class Encoding(nn.Module, ABC):
     def set_progress(self, progress: float) -> None:
         """Tells how far training is, in [0, 1]; encodings that go from coarse to fine follow it."""
 
+    @property
+    def stage(self) -> int:
+        """Another number whenever it launches something else than before, so that what was recorded of it does not hold any more. What
+        changes in tensors alone is no other stage."""
+        return 0
+
 
 def cones_of(encoding: Encoding) -> Needs:
     """What a field that takes the size of cones into account needs for its encoding.

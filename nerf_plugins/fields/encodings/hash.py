@@ -34,7 +34,8 @@ class HashEncodingConfig(EncodingConfig):
     n_features: Literal[1, 2, 4, 8] = 2
     """Features of an entry."""
     start_levels: int | None = None
-    """Levels that are active from the start; the others join one by one while the field's progress goes from 0 to 1. None: all."""
+    """Levels that are active from the start; the others join one by one while the field's progress goes from 0 to 1, the finest before its
+    end. None: all."""
     interpolation: Literal["linear", "smoothstep"] = "linear"
     """smoothstep has a continuous gradient."""
     precision: Literal["fp32", "fp16", "bf16"] = "fp32"
@@ -98,10 +99,15 @@ class HashEncoding(Encoding):
         return self.config.n_levels * self.config.n_features
 
     def set_progress(self, progress: float) -> None:
-        """From ``start_levels`` to all levels, evenly."""
+        """From ``start_levels`` to all levels: each number of levels lasts as long, that of all of them too."""
         n_levels, start = self.config.n_levels, self.config.start_levels
         if start is not None and start < n_levels:
-            self.n_active_levels = start + int(progress * (n_levels - start))
+            self.n_active_levels = min(start + int(progress * (n_levels - start + 1)), n_levels)
+
+    @property
+    def stage(self) -> int:
+        """The levels that are active."""
+        return self.n_active_levels
 
     def forward(self, x: Float[Tensor, "n 3"], dtype: torch.dtype = torch.float32) -> Float[Tensor, "n width"]:
         """Features in that dtype, the next layer's; differentiable in the table and the positions, twice.

@@ -56,6 +56,6 @@ def test_levels_join_with_progress():
     encoding = HashEncodingConfig(
         n_levels=4, start_levels=2, base_resolution=2, max_resolution=8, log2_table_size=8
     ).setup()
-    for progress, levels in ((0.0, 2), (0.49, 2), (0.5, 3), (1.0, 4)):
+    for progress, levels in ((0.0, 2), (0.33, 2), (0.34, 3), (0.67, 4), (0.9999, 4), (1.0, 4)):
         encoding.set_progress(progress)
-        assert encoding.n_active_levels == levels
+        assert (encoding.n_active_levels, encoding.stage) == (levels, levels)
