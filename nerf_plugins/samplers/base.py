@@ -123,9 +123,11 @@ class Sampler(nn.Module, ABC, Generic[Scene]):
         return {}
 
     def param_groups(self) -> dict[str, list[Parameter]]:
-        """Its parameters by optimiser."""
-        parameters = list(self.parameters())
-        return {"fields": parameters} if parameters else {}
+        """Its parameters by optimiser: those of fields of its own as these say, and others as "fields"."""
+        groups = join_groups(*(module.param_groups() for module in self.children() if isinstance(module, Field)))
+        grouped = {id(parameter) for group in groups.values() for parameter in group}
+        others = [parameter for parameter in self.parameters() if id(parameter) not in grouped]
+        return join_groups(groups, {"fields": others}) if others else groups
 
     def parts(self) -> Parts:
         """Its parameters by what ``--freeze`` calls them: those of fields of its own as these say."""

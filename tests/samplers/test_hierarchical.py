@@ -2,7 +2,9 @@ import pytest
 import torch
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.fields.encodings import TensorEncodingConfig
 from nerf_plugins.fields.nerf_mlp import NeRFMLPConfig
+from nerf_plugins.fields.tensorf import TensoRFConfig
 from nerf_plugins.rays import Rays
 from nerf_plugins.samplers.hierarchical import HierarchicalSampler, HierarchicalSamplerConfig
 from nerf_plugins.spaces import BoxSpace, ContractedSpace, Space
@@ -43,6 +45,17 @@ def test_fine_intervals_gather_where_the_weight_is():
     assert len(fine.t_starts) == 8 + 64
     assert inside.sum() >= 64
     assert torch.equal(fine.t_starts[1:], fine.t_ends[:-1])
+
+
+def test_the_coarse_fields_groups_are_its_own():
+    """A coarse field of tensors has the tensors' rate, not that of the layers."""
+    tensor = TensorEncodingConfig(n_features=2, start_resolution=4, resolution=4)
+    coarse = TensoRFConfig(density_tensor=tensor, appearance_tensor=tensor)
+    sampler = HierarchicalSamplerConfig().setup(space=BoxSpace(AABB), make_field=coarse.setup)
+    groups, own = sampler.param_groups(), sampler.field.param_groups()
+    assert {name: len(group) for name, group in groups.items()} == {name: len(group) for name, group in own.items()}
+    assert set(groups) == {"tensors", "fields"}
+    assert sum(map(len, groups.values())) == len(list(sampler.parameters()))
 
 
 def test_a_ray_that_misses_the_box_has_intervals_without_width():
