@@ -64,6 +64,8 @@ class CentreCropPixelSampler(PixelSampler):
     """The training step, kept by the data manager; None (evaluation): no crop."""
     kept: KeptPixels | None = None
     """Of the masks that were last sampled from."""
+    _listed: tuple[dict[str, Any], dict[str, list[Any]]] | None = None
+    """The last batch's tensors, and each as a list of its images'."""
     pixel_areas: Float[Tensor, "n_dataset"] | None = None
     """Of each image of the dataset, how often its pixels are drawn beside those of others; None: all alike."""
 
@@ -101,8 +103,7 @@ class CentreCropPixelSampler(PixelSampler):
         """
         images = batch["image"]
         if self.pixel_areas is not None:
-            of_each = {key: list(values) for key, values in batch.items() if key != "image_idx"}
-            return self.collate_image_dataset_batch_list(batch | of_each, num_rays_per_batch, keep_full_image)
+            return self.collate_image_dataset_batch_list(self._as_lists(batch), num_rays_per_batch, keep_full_image)
         is_plain = batch.keys() <= {"image", "image_idx"} and not keep_full_image
         if not is_plain or self.config.is_equirectangular or self.config.fisheye_crop_radius is not None:
             return super().collate_image_dataset_batch(batch, num_rays_per_batch, keep_full_image)
@@ -144,6 +145,13 @@ class CentreCropPixelSampler(PixelSampler):
         if keep_full_image:
             collated["full_image"] = images
         return collated
+
+    def _as_lists(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """A batch of images of one size as one of several sizes; the same lists as long as the tensors are the same."""
+        if self._listed is None or any(batch[key] is not tensor for key, tensor in self._listed[0].items()):
+            tensors = {key: values for key, values in batch.items() if key != "image_idx"}
+            self._listed = (tensors, {key: list(values) for key, values in tensors.items()})
+        return batch | self._listed[1]
 
     def _share(self) -> float:
         """Of the images' sides, what is sampled from in this step."""

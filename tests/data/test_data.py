@@ -10,6 +10,7 @@ from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from nerfstudio.data.scene_box import SceneBox
 from PIL import Image
 
+from nerf_plugins.data import pixel_sampler
 from nerf_plugins.data.checks import check_dataparser_outputs, check_poses, is_inside_box
 from nerf_plugins.data.datamanager import NerfDataManagerConfig
 from nerf_plugins.data.dataset import CheckedDataset
@@ -261,3 +262,19 @@ def test_images_of_one_size_are_sampled_as_often_as_their_pixels_are_large():
     shares = torch.bincount(found["indices"][:, 0], minlength=3) / 4000
     torch.testing.assert_close(shares, torch.tensor([0.25, 0.0, 0.75]), atol=0.03, rtol=0)
     assert (found["indices"][:, 1:].amax(0) == torch.tensor([3, 5])).all()
+
+
+def test_masks_of_images_that_weigh_by_area_are_listed_once(monkeypatch: pytest.MonkeyPatch):
+    """And anew for other images."""
+    listed = []
+    keep = pixel_sampler.keep_pixels
+    monkeypatch.setattr(pixel_sampler, "keep_pixels", lambda masks: listed.append(masks) or keep(masks))
+    sampler = make_pixel_sampler(None)
+    sampler.pixel_areas = torch.tensor([1.0, 0.0, 3.0])
+    images = torch.zeros(3, 40, 60, 3)
+    for mask in (masks_with((0, 1, 1)), masks_with((2, 3, 3))):
+        batch = {"image": images, "image_idx": torch.arange(3), "mask": mask}
+        kept = mask.nonzero()[0, :3]
+        for _ in range(3):
+            assert (sampler.collate_image_dataset_batch(batch, 8)["indices"] == kept).all()
+    assert len(listed) == 2
