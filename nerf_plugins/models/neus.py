@@ -18,7 +18,7 @@ from nerf_plugins.export.implicit import ImplicitSurface
 from nerf_plugins.fields.base import Parts, join_groups
 from nerf_plugins.fields.neus_mlp import NeuSMLPConfig
 from nerf_plugins.fields.sdf import Geometry, SDFField, SDFFieldConfig, Surface, Variance, points_a_call
-from nerf_plugins.models.outside import OutsideConfig, OutsideScene
+from nerf_plugins.models.outside import Behind, OutsideConfig, OutsideScene
 from nerf_plugins.models.volumetric import VolumetricModel, VolumetricModelConfig
 from nerf_plugins.ops import Composited, PackedSamples, composite, sdf_optical_depths
 from nerf_plugins.rays import Points, Rays
@@ -120,6 +120,12 @@ class NeuSModel(VolumetricModel):
         """The share of ``anneal_steps`` that is done."""
         return min(step / self.config.anneal_steps, 1.0) if self.config.anneal_steps else 1.0
 
+    def set_progress(self, progress: float) -> None:
+        """Tells the fields, that of what is outside too."""
+        super().set_progress(progress)
+        if self.outside is not None:
+            self.outside.field.set_progress(progress)
+
     def implicit_surface(self, time: float = 0.0) -> ImplicitSurface:
         """Where the distance is 0, or the viewer's level."""
         scene = self.scene._replace(level=0.0)
@@ -154,10 +160,12 @@ class NeuSModel(VolumetricModel):
         behind = self._behind(rays, background)
         if not self.training:
             rendered, normals = self._render_picture(rays, sampling.samples)
-            return self._describe(rendered, rays, behind) | {"normals": 0.5 + 0.5 * normals}
+            return self._describe(rendered, rays, behind.rgb) | {"normals": 0.5 + 0.5 * normals}
         rendered, points, regularisers = self._render_training(rays, sampling.samples)
-        outputs: dict[str, Any] = self._describe(rendered, rays, behind) | regularisers
-        return outputs | self._training_outputs(background, sampling, rendered, points)
+        outputs: dict[str, Any] = self._describe(rendered, rays, behind.rgb) | regularisers
+        outputs |= self._training_outputs(background, sampling, rendered, points)
+        outputs["losses"] |= {f"outside_{name}": loss for name, loss in behind.losses.items()}
+        return outputs
 
     def colors_of(self, ray_bundle: RayBundle) -> Tensor:
         """See :class:`VolumetricModel`."""
@@ -167,11 +175,13 @@ class NeuSModel(VolumetricModel):
         behind = self._behind(rays, background)
         _, sigmas, rgbs, _ = self._evaluate(rays, samples, slice(None), level=0.0)
         rendered = composite(sigmas, rgbs, samples.t_starts, samples.t_ends, samples.packed_info)
-        return self._describe(rendered, rays, behind)["rgb"]
+        return self._describe(rendered, rays, behind.rgb)["rgb"]
 
-    def _behind(self, rays: Rays, background: Tensor) -> Tensor:
-        """What rays see that meet nothing in the box, (n, 3)."""
-        return background if self.outside is None else self.outside(self.space, rays, background, self.training)
+    def _behind(self, rays: Rays, background: Tensor) -> Behind:
+        """What rays see that meet nothing in the box."""
+        if self.outside is None:
+            return Behind(background, {})
+        return self.outside(self.space, rays, background, self.training)
 
     @torch.no_grad()
     def _surface_picture(self, rays: Rays, scene: Surface) -> dict[str, Tensor]:
@@ -186,7 +196,8 @@ class NeuSModel(VolumetricModel):
             normals[part] = F.normalize(geometry.gradients, dim=-1)
         opacity = hit.to(rgb)
         seen = Composited(rgb, opacity, t, t, opacity)
-        return self._describe(seen, rays, self._behind(rays, self._background(rays))) | {"normals": 0.5 + 0.5 * normals}
+        behind = self._behind(rays, self._background(rays)).rgb
+        return self._describe(seen, rays, behind) | {"normals": 0.5 + 0.5 * normals}
 
     def _evaluate(
         self, rays: Rays, samples: PackedSamples, part: slice, level: float

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -32,6 +33,15 @@ class OutsideConfig:
             raise InputError(f"outside: n_samples must be >= 0, got {self.n_samples}")
 
 
+class Behind(NamedTuple):
+    """What rays see behind the scene box."""
+
+    rgb: Float[Tensor, "n_rays 3"]
+    """Over the background."""
+    losses: dict[str, Tensor]
+    """The field's own, in training; already weighted."""
+
+
 class OutsideScene(nn.Module):
     """Renders rays behind the scene box; samples are even in disparity and lie behind all those inside, so the two renders just blend.
 
@@ -51,9 +61,7 @@ class OutsideScene(nn.Module):
         half = 0.5 * (aabb[1] - aabb[0])
         self.space = ContractedSpace(torch.stack([-half, half]) / half.max())
 
-    def forward(
-        self, cube: CubeSpace, rays: Rays, background: Float[Tensor, "n_rays 3"], stratified: bool
-    ) -> Float[Tensor, "n_rays 3"]:
+    def forward(self, cube: CubeSpace, rays: Rays, background: Float[Tensor, "n_rays 3"], stratified: bool) -> Behind:
         """What the rays see behind the box.
 
         Args:
@@ -67,5 +75,6 @@ class OutsideScene(nn.Module):
         begin = torch.where(hits, exits, rays.nears)
         edges = even_edges(len(begin), self.config.n_samples, begin.device, stratified, ends=True)
         t = spread_in_disparity(edges, begin, rays.fars.maximum(begin))
-        seen = render_samples(self.field, self.space, rays, pack_edges(t)).composited
-        return blend_background(seen.rgb, seen.accumulation, background)
+        seen, points = render_samples(self.field, self.space, rays, pack_edges(t))
+        losses = self.field.losses(points, seen.weights) if stratified else {}
+        return Behind(blend_background(seen.rgb, seen.accumulation, background), losses)

@@ -10,10 +10,12 @@ from torch import Tensor
 
 from nerf_plugins.errors import InputError
 from nerf_plugins.fields.base import RadianceField
-from nerf_plugins.fields.encodings import HashEncodingConfig
+from nerf_plugins.fields.encodings import HashEncodingConfig, TensorEncodingConfig
+from nerf_plugins.fields.nerf_hash import NeRFHashConfig
 from nerf_plugins.fields.neus_hash import NeuSHashConfig
 from nerf_plugins.fields.neus_mlp import NeuSMLPConfig
 from nerf_plugins.fields.sdf import Geometry, SDFField, Surface
+from nerf_plugins.fields.tensorf import TensoRFConfig
 from nerf_plugins.models.neus import NeuSModel, NeuSModelConfig
 from nerf_plugins.models.outside import OutsideConfig
 from nerf_plugins.rays import Points
@@ -440,6 +442,21 @@ def test_progress_reaches_slopes_and_field_through_the_callback():
     assert (model.progress, model.field.progress) == (0.5, 0.5)
     model.update_to_step(20)
     assert model.sampler.march.coarseness == 1.0
+
+
+def test_what_is_outside_follows_the_training_and_has_its_losses():
+    tensor = TensorEncodingConfig(n_features=2, start_resolution=4, resolution=4)
+    field = TensoRFConfig(density_tensor=tensor, appearance_tensor=tensor, sparsity_mult=1.0)
+    model = make_model(anneal_steps=40, outside=OutsideConfig(n_samples=4, field=field)).train()
+    assert model.outside is not None
+    losses = model.get_loss_dict(model(make_bundle()), rgba_batch())
+    assert float(losses["outside_sparsity"]) > 0
+    levels = HashEncodingConfig(n_levels=4, start_levels=1, log2_table_size=8, max_resolution=32)
+    model = make_model(anneal_steps=40, outside=OutsideConfig(n_samples=4, field=NeRFHashConfig(encoding=levels)))
+    assert model.outside is not None
+    for progress, active in ((0.0, 1), (1.0, 4)):
+        model.set_progress(progress)
+        assert model.outside.field.encoding.n_active_levels == active
 
 
 def test_annealing_lets_what_faces_away_be_seen():
