@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes
+from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
 from nerfstudio.pipelines.base_pipeline import VanillaPipeline, VanillaPipelineConfig
 from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
@@ -71,9 +71,7 @@ class NerfPipeline(VanillaPipeline):
                 CONSOLE.print(said)
             super().__init__(config, str(device), *args, **kwargs)
             self.cost = TrainingCost(device)
-            if isinstance(self._model, DistributedDataParallel):
-                # The grid keeps itself equal, the other buffers never change: nothing has to be sent in each step.
-                self._model.broadcast_buffers = False
+            self._send_no_buffers()
             if config.crop_box is not None:
                 crop = make_crop_box(config.crop_box, self.datamanager.train_dataparser_outputs)
                 self.model.collider = crop.to(device)  # type: ignore[assignment]
@@ -81,6 +79,23 @@ class NerfPipeline(VanillaPipeline):
             self._settle_appearance()
         honour_styles(self.datamanager.train_image_names, bool(codes_in(self.model)))
         self.first_view = FirstView.of_dataset(self.datamanager.train_dataset)
+
+    def _send_no_buffers(self) -> None:
+        """The grid keeps itself equal, the other buffers never change: on several GPUs nothing has to be sent in each step."""
+        if isinstance(self._model, DistributedDataParallel):
+            self._model.broadcast_buffers = False
+
+    def _wrap_again(self) -> None:
+        """On several GPUs what sums up the gradients is laid out for the parameters that there were when it was made: where some have been
+        replaced, or have another shape, it is made anew."""
+        before: Any = self._model
+        if not isinstance(before, DistributedDataParallel):
+            return
+        model, device_ids = before.module, before.device_ids
+        del before.reducer, before.logger  # with its hooks on the parameters that stay
+        wrapped: Any = type(before)(model, device_ids=device_ids, find_unused_parameters=True)
+        self._model = wrapped
+        self._send_no_buffers()
 
     def _settle_appearance(self) -> None:
         """Writes into the configuration what was left to the photos, so that the run's config.yml says it; and says it."""
@@ -136,11 +151,13 @@ class NerfPipeline(VanillaPipeline):
             loaded, others = split_state(loaded_state)
             self._check_appearance(extra)
             fitted = self._fit_to_images(loaded, extra)
-            take_shapes(self.model, fitted)
+            has_others = take_shapes(self.model, fitted)
             check_model_state(fitted, self.model.state_dict(), extra)
             state = others | {PREFIX + key: value for key, value in fitted.items()}
             super().load_pipeline(state, step + extra.get("steps_before", 0))
-            self.model.set_progress(extra.get("progress", 1.0))  # type: ignore[operator]
+            self.model.take_up(step + extra.get("steps_before", 0), extra.get("progress", 1.0))  # type: ignore[operator]
+            if has_others:
+                self._wrap_again()
 
     def restart_steps(self, step: int) -> None:
         """Begins to count at 0 after a checkpoint of this step was loaded."""
@@ -158,7 +175,12 @@ class NerfPipeline(VanillaPipeline):
         callbacks = super().get_training_callbacks(training_callback_attributes)
         for callback in callbacks:
             callback.func = _with_steps_before(callback.func, self.steps_before)
-        return callbacks
+        before = [TrainingCallbackLocation.BEFORE_TRAIN_ITERATION]
+        return [*callbacks, TrainingCallback(before, self._follow_growth, update_every_num_iters=1)]
+
+    def _follow_growth(self, step: int) -> None:
+        if self.model.has_grown:
+            self._wrap_again()
 
     def _check_appearance(self, extra: dict[str, Any]) -> None:
         own = kind_of(self.model)

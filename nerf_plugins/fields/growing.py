@@ -48,11 +48,14 @@ def growing_keys(model: nn.Module) -> dict[str, Tensor]:
     return named
 
 
-def take_shapes(model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Gives growing parameters and buffers the shapes that they have in a state that is about to be loaded."""
-    for key, tensor in growing_keys(model).items():
-        if key in state and state[key].shape != tensor.shape:
-            tensor.data = tensor.data.new_empty(state[key].shape)
+def take_shapes(model: nn.Module, state: Mapping[str, Tensor]) -> bool:
+    """Gives growing parameters and buffers the shapes that they have in a state that is about to be loaded; says whether one is another."""
+    changed = {
+        key: tensor for key, tensor in growing_keys(model).items() if key in state and state[key].shape != tensor.shape
+    }
+    for key, tensor in changed.items():
+        tensor.data = tensor.data.new_empty(state[key].shape)
+    return bool(changed)
 
 
 def grow(

@@ -102,6 +102,10 @@ class VolumetricModel(Model):
     _known_target: tuple[Tensor, Tensor, Tensor] | None = None
     last_step: int | None = None
     """Steps of the whole training, where one is going on."""
+    has_grown: bool = False
+    """Whether parameters were replaced before this training step."""
+    taken_up: tuple[int, float] = (0, 0.0)
+    """Step and progress of the checkpoint that training goes on from."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -223,13 +227,16 @@ class VolumetricModel(Model):
         datamanager = attributes.pipeline.datamanager if attributes.pipeline is not None else None
         pixel_sampler = getattr(datamanager, "train_pixel_sampler", None)
         self.last_step = getattr(attributes.trainer, "last_step", None)
+        self.mesh_view.train_lock = getattr(attributes.trainer, "train_lock", None)
         optimizers = attributes.optimizers
         trained = [] if optimizers is None else list(optimizers.optimizers.values())
         lists = [] if optimizers is None else list(optimizers.parameters.values())
 
         def before_step(step: int) -> None:
             self.set_progress(self.progress_at(step))
-            for line in grow(self, self.progress, trained, lists):
+            lines = grow(self, self.progress, trained, lists)
+            self.has_grown = bool(lines)
+            for line in lines:
                 CONSOLE.print(f"Step {step}: {line}")
             self.sampler.before_step(step, self.scene)
             if pixel_sampler is not None:
@@ -243,8 +250,18 @@ class VolumetricModel(Model):
         ]
 
     def progress_at(self, step: int) -> float:
-        """How far the fields' schedules are at a step, in [0, 1]: the share of the training that is done."""
-        return min(step / self.last_step, 1.0) if self.last_step else 1.0
+        """How far the fields' schedules are at a step, in [0, 1]: the share of the training that is done. One that goes on after a
+        checkpoint begins with its progress, however many steps follow, and ends at 1 too."""
+        if not self.last_step:
+            return 1.0
+        first, progress = self.taken_up
+        share = (step - first) / max(self.last_step - first, 1)
+        return min(progress + (1.0 - progress) * share, 1.0)
+
+    def take_up(self, step: int, progress: float) -> None:
+        """To be called when a checkpoint of this step, whose fields' schedules were that far, was loaded."""
+        self.taken_up = (step, progress)
+        self.set_progress(progress)
 
     def set_progress(self, progress: float) -> None:
         """Tells fields, also the sampler's, how far their schedules are."""

@@ -16,7 +16,8 @@ from torch.multiprocessing.spawn import spawn
 from nerf_plugins.dataparsers.demo import DemoDataParserConfig
 from nerf_plugins.engine.trainer import PluginTrainerConfig
 from nerf_plugins.fields.encodings import HashEncodingConfig
-from nerf_plugins.methods import nerf_hash, neus_hash
+from nerf_plugins.fields.voxels import VoxelGridConfig
+from nerf_plugins.methods import dvgo, nerf_hash, neus_hash
 from nerf_plugins.samplers.occupancy_grid import OccupancyGrid, OccupancyGridConfig
 from nerf_plugins.samplers.ranks import from_all_ranks, share_of_rank
 
@@ -30,7 +31,10 @@ def tiny(config: PluginTrainerConfig, folder: Path, name: str) -> PluginTrainerC
     """A method's configuration, made small."""
     config = copy.deepcopy(config)
     model: Any = config.pipeline.model
-    model.field.encoding = HashEncodingConfig(n_levels=4, log2_table_size=10, max_resolution=32)
+    if hasattr(model.field, "encoding"):
+        model.field.encoding = HashEncodingConfig(n_levels=4, log2_table_size=10, max_resolution=32)
+    if hasattr(model.field, "voxels"):  # grows twice in the first third of the training
+        model.field.voxels = VoxelGridConfig(resolutions=(6, 8, 12))
     occupancy = model.surface if hasattr(model, "surface") else model.occupancy
     occupancy.grid, occupancy.steps_per_diagonal, occupancy.budget.samples_per_batch = GRID, 64, 2048
     datamanager: Any = config.pipeline.datamanager
@@ -45,10 +49,13 @@ def tiny(config: PluginTrainerConfig, folder: Path, name: str) -> PluginTrainerC
 
 
 def configurations(folder: Path) -> dict[str, PluginTrainerConfig]:
-    nerf, neus = nerf_hash.method.config, neus_hash.method.config
-    assert isinstance(nerf, PluginTrainerConfig)
-    assert isinstance(neus, PluginTrainerConfig)
-    configs = {name: tiny(config, folder, name) for name, config in [("nerf-hash", nerf), ("neus-hash", neus)]}
+    methods = {"nerf-hash": nerf_hash.method.config, "neus-hash": neus_hash.method.config, "dvgo": dvgo.method.config}
+    configs = {}
+    for name, config in methods.items():
+        assert isinstance(config, PluginTrainerConfig)
+        configs[name] = tiny(config, folder, name)
+    nerf: Any = nerf_hash.method.config
+    neus: Any = neus_hash.method.config
     configs["hierarchical"] = tiny(nerf, folder, "hierarchical")
     configs["hierarchical"].pipeline.model.sampler = "hierarchical"  # type: ignore[attr-defined]
     configs["upsampling"] = tiny(neus, folder, "upsampling")
@@ -154,7 +161,7 @@ def ranks(folder: Path) -> list[dict[str, Any]]:
     return [torch.load(folder / f"rank{rank}.pt") for rank in range(N_RANKS)]
 
 
-METHODS = ["nerf-hash", "neus-hash", "hierarchical", "upsampling"]
+METHODS = ["nerf-hash", "neus-hash", "dvgo", "hierarchical", "upsampling"]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -163,6 +170,13 @@ def test_parameters_and_grids_are_equal_on_all_ranks(ranks: list, method: str):
     assert not torch.equal(first["origins"], second["origins"])  # each trained on rays of its own
     for name, value in first["state"].items():
         assert torch.equal(value, second["state"][name]), name
+
+
+def test_a_grid_that_has_grown_is_averaged_too(ranks: list):
+    """Its parameters are others than those that the gradients' buckets were made for."""
+    initial, state = ranks[0]["dvgo"]["initial"], ranks[0]["dvgo"]["state"]
+    assert len(initial["field.voxels.kept"]) == 6
+    assert len(state["field.voxels.kept"]) == 12
 
 
 @pytest.mark.parametrize("method", METHODS)

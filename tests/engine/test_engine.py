@@ -130,7 +130,8 @@ def fake_pipeline() -> NerfPipeline:
     pipeline = NerfPipeline.__new__(NerfPipeline)
     torch.nn.Module.__init__(pipeline)
     pipeline._model = torch.nn.Linear(2, 3)
-    pipeline._model.update_to_step = pipeline._model.set_progress = lambda step: None
+    pipeline._model.update_to_step = lambda step: None
+    pipeline._model.take_up = lambda step, progress: None
     pipeline._model.progress = 1.0
     pipeline.cost = TrainingCost(torch.device("cpu"))
     pipeline.datamanager = torch.nn.Module()

@@ -29,7 +29,8 @@ class PerImageModel(nn.Module):
     def update_to_step(self, step: int) -> None:
         self.told.append(step)
 
-    def set_progress(self, progress: float) -> None:
+    def take_up(self, step: int, progress: float) -> None:
+        self.taken_up = (step, progress)
         self.progress = progress
 
 
@@ -223,6 +224,6 @@ def test_callbacks_see_the_steps_of_the_model(monkeypatch: pytest.MonkeyPatch):
     callback = TrainingCallback([place], lambda step: seen.append(step), update_every_num_iters=1)
     monkeypatch.setattr(VanillaPipeline, "get_training_callbacks", lambda self, attributes: [callback])
     pipeline.restart_steps(99)
-    (shifted,) = pipeline.get_training_callbacks(TrainingCallbackAttributes(None, None, None, None))  # type: ignore[arg-type]
+    shifted, _ = pipeline.get_training_callbacks(TrainingCallbackAttributes(None, None, None, None))  # type: ignore[arg-type]
     shifted.run_callback_at_location(3, place)
     assert seen == [103]

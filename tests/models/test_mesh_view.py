@@ -1,9 +1,11 @@
 """The mesh in the viewer: its buttons are found by nerfstudio and show the surface."""
 
+import threading
 from types import SimpleNamespace
 
 import numpy as np
 import torch
+from nerfstudio.engine.callbacks import TrainingCallbackAttributes
 from nerfstudio.viewer.utils import parse_object
 from nerfstudio.viewer.viewer_elements import ViewerElement
 
@@ -48,6 +50,25 @@ def test_the_mesh_is_shown_and_hidden():
     model.mesh_view.hide()
     assert not scene.meshes
     model.mesh_view.hide()  # a second time does nothing
+
+
+def test_the_mesh_is_made_between_two_steps():
+    """In one, parameters may be replaced under it."""
+    model = sharp_sphere(half=2.0, centre=0.5)
+    scene = with_viewer(model)
+    model.mesh_view.resolution.value = 32
+    lock = threading.Lock()
+    model.get_training_callbacks(
+        TrainingCallbackAttributes(None, None, None, SimpleNamespace(last_step=10, train_lock=lock))
+    )
+    with lock:
+        press = threading.Thread(target=model.mesh_view.show)
+        press.start()
+        press.join(0.5)
+        assert press.is_alive()
+        assert not scene.meshes
+    press.join(60)
+    assert scene.meshes
 
 
 def test_no_surface_is_said(capsys):

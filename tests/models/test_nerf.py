@@ -343,3 +343,19 @@ def test_a_field_that_is_to_be_replayed_is_stored_once_and_is_itself_on_the_cpu(
     assert plain.state_dict().keys() == replayed.state_dict().keys()
     assert replayed.graphed_field is not None
     assert replayed.graphed_field.field is replayed.field
+
+
+def test_schedules_go_on_from_a_checkpoint_and_end_with_the_training():
+    model = make_model()
+    model.last_step = 10_000
+    assert [model.progress_at(step) for step in (0, 5_000, 9_999)] == pytest.approx([0.0, 0.5, 0.9999])
+    # Killed after 6,000 of 10,000 steps: to the end as before; or with 10,000 more, not back to 6 in 16.
+    model.take_up(5_999, 0.5999)
+    assert [model.progress_at(step) for step in (6_000, 8_000, 9_999)] == pytest.approx([0.6, 0.8, 0.9999])
+    model.last_step = 16_000
+    assert [model.progress_at(step) for step in (5_999, 11_000, 16_000)] == pytest.approx([0.5999, 0.8, 1.0], abs=1e-4)
+    # One that is complete stays so while it is fine-tuned.
+    model.take_up(9_999, 0.9999)
+    model.last_step = 11_000
+    assert model.progress_at(10_000) >= 0.9999
+    assert model.progress == 0.9999
