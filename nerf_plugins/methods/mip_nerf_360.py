@@ -18,6 +18,8 @@ method = make_method(
     NerfModelConfig(
         sampler="proposal",
         proposal=ProposalSamplerConfig(
+            n_proposals=(64, 48),
+            n_samples=32,
             field=ProposalFieldConfig(  # the paper's: 4 layers of 256
                 encoding=IntegratedEncodingConfig(n_frequencies=by_device(6, 12), basis="icosahedron"),
                 width=by_device(64, 256),

@@ -29,9 +29,9 @@ class ProposalSamplerConfig(SamplerConfig):
 
     _target: type = field(default_factory=lambda: ProposalSampler, kw_only=True)
     """target class to instantiate"""
-    n_proposals: tuple[int, ...] = (64, 48)
+    n_proposals: tuple[int, ...] = (64, 32)
     """Intervals of each round of proposals: the first are even, those of a later one are drawn from the one before."""
-    n_samples: int = 32
+    n_samples: int = 24
     """Samples of a ray, drawn from the last round."""
     field: ProposalFieldConfig = field(default_factory=ProposalFieldConfig)
     """The network that proposes, the same in each round."""
