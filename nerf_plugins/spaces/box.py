@@ -83,12 +83,19 @@ class BoxSpace(Space):
     def cones_at_once(
         self, rays: Rays, ray_indices: Int[Tensor, "n"], t_starts: Float[Tensor, "n"], t_ends: Float[Tensor, "n"]
     ) -> ConePoints | None:
-        """See :class:`Space`; rays of cameras that are refined learn from their points, which the kernel cannot tell them."""
+        """See :class:`Space`; None in a space that is made of this one and has another map."""
+        has_this_map = type(self).field_positions is BoxSpace.field_positions
+        return self._mapped_cones(rays, ray_indices, t_starts, t_ends, contracted=False) if has_this_map else None
+
+    def _mapped_cones(
+        self, rays: Rays, ray_indices: Tensor, t_starts: Tensor, t_ends: Tensor, contracted: bool
+    ) -> ConePoints | None:
+        """None of rays that learn, those of cameras that are refined: the kernel has no gradient."""
         if rays.radii is None or rays.origins.requires_grad or rays.directions.requires_grad:
             return None
         places = (t_starts, t_ends, rays.origins, rays.directions, rays.radii, ray_indices)
         to_field = self._to_field()
-        return cone_points(*places, to_field.scale, to_field.shift, contracted=self.unbounded)
+        return cone_points(*places, to_field.scale, to_field.shift, contracted=contracted)
 
     @property
     def _half(self) -> Tensor:

@@ -63,10 +63,6 @@ class CubeSpace(BoxSpace):
         """1: the field's space is this one."""
         return torch.ones_like(positions[:, 0])
 
-    def cones_at_once(self, rays: Rays, ray_indices: Tensor, t_starts: Tensor, t_ends: Tensor) -> None:
-        """Nothing is left to do after the cones' own pass."""
-        return None
-
     def distances(self, rays: Rays, t: Float[Tensor, "n_rays"]) -> Float[Tensor, "n_rays"]:
         """``t`` -> world distance from the camera."""
         return t * self.scale

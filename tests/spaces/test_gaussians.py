@@ -89,6 +89,18 @@ def test_the_pass_over_cones_is_the_spaces_own_map(space: Space, monkeypatch: py
     torch.testing.assert_close(at_once.scales, expected.scales, rtol=1e-4, atol=0.0)
 
 
+@pytest.mark.parametrize("base", [BoxSpace, ContractedSpace])
+def test_a_space_with_another_map_has_its_own_points(base: type[BoxSpace]):
+    class Halved(base):
+        def field_positions(self, positions: torch.Tensor) -> torch.Tensor:
+            return 0.5 * super().field_positions(positions)
+
+    needs, pieces = frozenset({"scales"}), (torch.zeros(1, dtype=torch.int32), torch.ones(1), 2 * torch.ones(1))
+    theirs, own = base(AABB), Halved(AABB)
+    positions = own.points(complete(own, needs), *pieces, needs).positions
+    torch.testing.assert_close(positions, 0.5 * theirs.points(complete(theirs, needs), *pieces, needs).positions)
+
+
 def test_rays_that_learn_take_their_gradient_through_the_points():
     space, needs = ContractedSpace(AABB), frozenset({"scales"})
     rays = complete(space, needs)
