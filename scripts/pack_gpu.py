@@ -27,8 +27,8 @@ PARTS = "part"
 _WANTED = ("nerf-plugins", "nerfstudio", "pytest", "hypothesis", "beartype")
 # What a CUDA image of torch has; a second one would only be in the way.
 _ALREADY_THERE = ("torch", "torchvision", "nvidia", "triton", "cuda", "numpy", "setuptools", "pip", "nerf-plugins")
-# Only other viewers, exporters and kinds of data need these.
-_NOT_NEEDED = ("open3d", "pymeshlab", "jupyter", "notebook", "ipykernel", "ray")
+# Only other viewers, exporters, videos and kinds of data need these.
+_NOT_NEEDED = ("open3d", "pymeshlab", "jupyter", "notebook", "ipykernel", "ray", "imageio-ffmpeg")
 _NOT_OF_WARP = ("warp/tests/", "warp/examples/", "warp/bin/warp-clang.so")
 
 
