@@ -2,7 +2,7 @@
 # What only a GPU can say, in stages that can be called one by one and again: scripts/bench_gpu.sh [setup|tests|kernels|train|views]...
 # Without a stage, all of them. Needs a python with torch for CUDA; no network, no data (demo-data is made on the spot).
 #
-#   setup    puts what scripts/pack_gpu.sh packed into SITE, and says what the machine has
+#   setup    puts what scripts/pack_gpu.py packed into SITE, and says what the machine has
 #   tests    tests/gpu and tests/ops
 #   kernels  marching, encoding and layers alone
 #   train    each method for SECONDS, steps timed by CUDA events

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from nerfstudio.cameras.cameras import Cameras
 from scipy.spatial import KDTree
 
+from nerf_plugins.axes import meeting, share_in_front
 from nerf_plugins.errors import InputError
 
 Track = Callable[[Sequence[Any]], Iterable[Any]]
@@ -22,11 +23,13 @@ PIXELS = 32
 NEIGHBOURHOOD = 0.3
 """Radius within which surface points are counted, in units of their median distance from their middle."""
 
+# There is nothing to fall back on, so a point is refused only where it means nothing: one that most cameras see is what was asked for.
+PARALLEL = 1e-6
+IN_FRONT = 0.5
+
 
 def axes_meet(poses: Float[np.ndarray, "n 4 4"]) -> Float[np.ndarray, "3"]:
     """The point nearest to the optical axes of cameras, in the least-squares sense.
-
-    With the axis through ``c`` along the unit vector ``v``, a point ``x`` is ``|(I - v vᵀ)(x - c)|`` away from it.
 
     Raises:
         InputError: there are fewer than two cameras, their axes are parallel, or the point is behind most of the cameras.
@@ -35,15 +38,12 @@ def axes_meet(poses: Float[np.ndarray, "n 4 4"]) -> Float[np.ndarray, "3"]:
     if len(poses) < 2:
         raise InputError(f"point of interest: the axis of {len(poses)} training camera meets no other; {advice}")
     positions, views = poses[:, :3, 3], -poses[:, :3, 2]
-    across = np.eye(3) - views[:, :, None] * views[:, None, :]
-    normal = across.sum(axis=0)
-    if np.linalg.eigvalsh(normal)[0] < 1e-6 * len(poses):
+    found = meeting(positions, views)
+    if found.spread < PARALLEL:
         raise InputError(f"point of interest: the training cameras' axes are parallel and meet nowhere; {advice}")
-    point = np.linalg.solve(normal, (across @ positions[:, :, None]).sum(axis=0)[:, 0])
-    in_front = ((point - positions) * views).sum(axis=1) > 0.0
-    if in_front.mean() < 0.5:
+    if share_in_front(found.point, positions, views) < IN_FRONT:
         raise InputError(f"point of interest: the training cameras' axes meet behind most of the cameras; {advice}")
-    return point
+    return found.point
 
 
 def surface_points(model: Any, cameras: Cameras, track: Track = iter) -> Float[np.ndarray, "n 3"]:

@@ -37,6 +37,8 @@ class Source:
     path: Path
     photos: tuple[Photo, ...]
     masks: dict[str, Path]
+    note: str | None = None
+    """On masks that were found rather than given."""
 
     @property
     def is_video(self) -> bool:
@@ -72,6 +74,8 @@ def process_data(options: ProcessDataOptions) -> Path:
     """
     _check(options)
     source = read_source(options)
+    if source.note is not None:
+        CONSOLE.print(f"note: {escape(source.note)}", soft_wrap=True)
     wanted = identity(options, source.files)
     if options.dry_run:
         check_output(options.output_dir, wanted)
@@ -98,15 +102,14 @@ def read_source(options: ProcessDataOptions) -> Source:
     if path.is_file():
         if not video.is_video(path):
             raise InputError(f"{path}: is no video ({', '.join(video.SUFFIXES)}); give one, or a folder of photos")
-        if options.masks is not None:
+        if isinstance(options.masks, Path):
             raise InputError("--masks: frames of a video have no names to pair masks with; leave it out")
         video.frame_count(path)
         return Source(path, (), {})
     if options.moving:
         raise InputError("--moving: the photos of a folder have no times; give the video, or leave it out")
     found = photos.read_folder(path)
-    folder = masks.masks_folder(path, options.masks)
-    return Source(path, found, {} if folder is None else masks.find_masks(found, folder))
+    return Source(path, found, *masks.choose_masks(found, path, options.masks))
 
 
 def _check(options: ProcessDataOptions) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool
@@ -19,17 +20,44 @@ _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _ENDINGS = ("", "_mask", ".mask", "-mask")
 
 
-def masks_folder(photos: Path, given: Path | None) -> Path | None:
-    """The folder given, else `masks` in the photos' folder or beside it, where there is one.
+class Found(NamedTuple):
+    """The mask of each photo that has one, by the photo's name in the dataset, and what is to be said of where they are from."""
+
+    masks: dict[str, Path]
+    note: str | None
+
+
+def choose_masks(photos: Sequence[Photo], folder: Path, choice: Path | Literal["auto", "none"]) -> Found:
+    """The masks of the folder given, or of one that is found.
+
+    Args:
+        photos: of one folder.
+        folder: theirs.
+        choice: a folder of masks; auto: `masks` in the photos' folder or beside it, which may be another capture's and is therefore
+            named; none: no masks.
 
     Raises:
-        InputError: the one given is none.
+        InputError: the folder given is none or has no mask of a photo, or a photo has two.
     """
-    if given is not None:
-        if not given.is_dir():
-            raise InputError(f"--masks {given}: is no folder")
-        return given
-    return next((folder for folder in (photos / "masks", photos.parent / "masks") if folder.is_dir()), None)
+    if isinstance(choice, Path):
+        if not choice.is_dir():
+            raise InputError(f"--masks {choice}: is no folder")
+        masks = find_masks(photos, choice)
+        if not masks:
+            raise InputError(f"{choice}: {_unnamed(photos)}; rename or move them, or give --masks none")
+        return Found(masks, None)
+    there = [path for path in (folder / "masks", folder.parent / "masks") if path.is_dir()]
+    if choice == "none" or not there:
+        return Found({}, None)
+    masks = find_masks(photos, there[0])
+    if not masks:
+        return Found({}, f"{there[0]}: {_unnamed(photos)}; none of them is used")
+    used = f"masks of {len(masks)} of {len(photos)} photos were found there and are used"
+    return Found(masks, f"{there[0]}: {used}; --masks none leaves them out")
+
+
+def _unnamed(photos: Sequence[Photo]) -> str:
+    return f"no mask there is named as a photo ({photos[0].path.stem}.png for {photos[0].path.name})"
 
 
 def find_masks(photos: Sequence[Photo], folder: Path) -> dict[str, Path]:
@@ -38,25 +66,22 @@ def find_masks(photos: Sequence[Photo], folder: Path) -> dict[str, Path]:
     A mask is named as its photo, with its ending or not, or with `_mask` after it: `a.png`, `a.jpg.png`, `a_mask.png` for `a.jpg`.
 
     Raises:
-        InputError: no photo has one, or one has two.
+        InputError: a photo has two.
     """
-    files: dict[str, Path] = {}
+    files: dict[str, list[Path]] = {}
     for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES and not p.name.startswith(".")):
-        if path.stem in files:
-            raise InputError(f"{folder}: {files[path.stem].name} and {path.name} have one name; keep one of them")
-        files[path.stem] = path
+        files.setdefault(path.stem, []).append(path)
     found = {}
     for photo in photos:
         stems = [name + ending for name in (photo.path.stem, photo.path.name) for ending in _ENDINGS]
-        hits = [files[stem] for stem in stems if stem in files]
+        hits = [path for stem in stems for path in files.get(stem, [])]
         if len(hits) > 1:
-            raise InputError(f"{photo.path.name}: has two masks, {hits[0].name} and {hits[1].name}; keep one of them")
+            names = f"{hits[0].name} and {hits[1].name}"
+            raise InputError(
+                f"{photo.path.name}: has two masks in {folder}, {names}; keep one of them, or give --masks none"
+            )
         if hits:
             found[photo.name] = hits[0]
-    if not found:
-        raise InputError(
-            f"{folder}: no mask there is named as a photo ({photos[0].path.stem}.png for {photos[0].path.name}); rename or move them"
-        )
     return found
 
 

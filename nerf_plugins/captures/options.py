@@ -17,9 +17,9 @@ class ProcessDataOptions:
     """A folder of photos, or a video."""
     output_dir: Path
     """Folder for the dataset: a new or empty one. Called again with the same photos and options, the command goes on where it was."""
-    masks: Path | None = None
+    masks: Literal["auto", "none"] | Path = "auto"
     """Folder of masks named as the photos, black where nothing is to be learnt.
-    None: `masks` in the photos' folder or beside it, where there is one."""
+    auto: `masks` in the photos' folder or beside it, where there is one with such names. none: no masks."""
     frames: int = 200
     """Frames to take from a video; fewer if the camera moves too little for so many."""
     moving: bool = False

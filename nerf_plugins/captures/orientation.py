@@ -10,8 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from nerf_plugins.axes import meeting, share_in_front
+
 _DOWNWARDS = 0.3
 """Mean of the cameras' own up directions along the vertical below which it says nothing: they look down, or hang both ways."""
+
+# Stricter than a camera path is: the points are there to fall back on, and a middle far outside makes the whole scene tiny.
+_SPREAD = 0.02
+_IN_FRONT = 0.8
 
 
 @dataclass(frozen=True)
@@ -45,18 +51,15 @@ def vertical(poses: Float[np.ndarray, "n 3 4"]) -> Float[np.ndarray, "3"]:
 
 
 def focus(poses: Float[np.ndarray, "n 3 4"], points: Float[np.ndarray, "m 3"]) -> Float[np.ndarray, "3"]:
-    """The point nearest to all optical axes: argmin_p sum_i |(I - f_i f_i^T)(p - c_i)|^2.
+    """The point nearest to all optical axes.
 
     Where the axes are nearly parallel, or meet behind most cameras (as in a room that is looked at from its middle), it is the median
     of the points.
     """
     centres, forward = poses[:, :, 3], poses[:, :, 2]
-    across = np.eye(3) - forward[:, :, None] * forward[:, None, :]
-    total = across.sum(axis=0)
-    if np.linalg.eigvalsh(total)[0] > 0.02 * len(poses):
-        meeting = np.linalg.solve(total, (across @ centres[:, :, None]).sum(axis=0))[:, 0]
-        if np.mean(((meeting - centres) * forward).sum(axis=1) > 0) > 0.8:
-            return meeting
+    found = meeting(centres, forward)
+    if found.spread > _SPREAD and share_in_front(found.point, centres, forward) > _IN_FRONT:
+        return found.point
     return np.median(points, axis=0)
 
 

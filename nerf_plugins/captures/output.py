@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +19,8 @@ from nerf_plugins.errors import InputError
 
 WORK = "colmap"
 """The folder, within the output, of the database, the log and the sparse model."""
+RECORD = "made_of.json"
+"""The file in it that says what the output was made of; without one, nothing there is the command's."""
 _SAMPLE = 1 << 16
 _NOT_OF_THE_RESULT = ("output_dir", "dry_run", "min_registered", "data", "masks")
 
@@ -51,6 +53,7 @@ def opened_output(folder: Path, wanted: dict[str, Any]) -> Iterator[Path]:
     """
     check_output(folder, wanted)
     work = folder / WORK
+    there = {path for path in (folder, work) if path.exists()}
     try:
         work.mkdir(parents=True, exist_ok=True)
         lock = FileLock(work / ".lock")
@@ -61,24 +64,36 @@ def opened_output(folder: Path, wanted: dict[str, Any]) -> Iterator[Path]:
         ) from e
     except OSError as e:
         raise InputError(f"{folder}: cannot be written to ({e.strerror or e}); give another --output-dir") from e
+    is_new = not (work / RECORD).exists()
     try:
-        if not (work / "made_of.json").exists():
-            write_json(wanted, work / "made_of.json")
+        if is_new:
+            write_json(wanted, work / RECORD)
         yield work
     except InputError:
-        if not (work / "database.db").exists():
-            _take_back(folder)
+        if is_new and not (work / "database.db").exists():
+            _take_back(folder, there)
         raise
     finally:
         lock.release()
 
 
-def _take_back(folder: Path) -> None:
-    """Takes away what was written before a photo or mask turned out to be bad: without it the photos are others."""
-    for name in (WORK, "images", "masks"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    with suppress(OSError):  # not empty
-        folder.rmdir()
+def _take_back(folder: Path, there: Collection[Path]) -> None:
+    """Takes away what was written before a photo or mask turned out to be bad: without it the photos are others.
+
+    Args:
+        folder: which had nothing in it but, maybe, an empty work folder.
+        there: of the folder and its work folder, those that were there.
+    """
+    for path in (*(folder / WORK).iterdir(), folder / "images", folder / "masks"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):  # missing, or on Windows the lock that is held
+                path.unlink()
+    for path in (folder / WORK, folder):
+        if path not in there:
+            with suppress(OSError):  # not empty
+                path.rmdir()
 
 
 def check_output(folder: Path, wanted: dict[str, Any]) -> None:
@@ -89,15 +104,26 @@ def check_output(folder: Path, wanted: dict[str, Any]) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--output-dir {folder}: is a file; give another")
-    record = folder / WORK / "made_of.json"
+    record = folder / WORK / RECORD
     if not record.exists():
-        others = [p.name for p in folder.iterdir() if p.name != WORK] if folder.exists() else []
-        if others:
-            raise InputError(f"--output-dir {folder}: has {others[0]} in it, and nothing is overwritten; give another")
+        other = next(_not_ours(folder), None)
+        if other is not None:
+            raise InputError(f"--output-dir {folder}: has {other} in it, and nothing is overwritten; give another")
         return
     found = json.loads(record.read_text(encoding="utf-8"))
     if found != json.loads(json.dumps(wanted, default=str)):
         raise InputError(f"--output-dir {folder}: was made {_difference(found, wanted)}; give another, or delete it")
+
+
+def _not_ours(folder: Path) -> Iterator[str]:
+    """What is in a folder without a record, but for what a call leaves that was stopped before it wrote one."""
+    for path in sorted(folder.iterdir()) if folder.exists() else ():
+        if path.name != WORK or not path.is_dir():
+            yield path.name
+            continue
+        yield from (
+            f"{WORK}/{inner.name}" for inner in sorted(path.iterdir()) if inner.name not in (".lock", f".{RECORD}")
+        )
 
 
 def _difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.images.pairing import natural_key
 
 
 def dataset_folder(manager: Any) -> Path:
@@ -30,12 +30,7 @@ def image_names(paths: Sequence[Path], root: Path) -> list[str]:
 
 def natural_order(paths: Sequence[Path]) -> list[int]:
     """Indices of the paths in alphabetical order, runs of digits compared as numbers: r_2 before r_10."""
-
-    def key(i: int) -> list[tuple[int, int, str]]:
-        pieces = re.split(r"(\d+)", paths[i].as_posix())
-        return [(0, int(piece), "") if piece.isdecimal() else (1, 0, piece) for piece in pieces if piece]
-
-    return sorted(range(len(paths)), key=key)
+    return sorted(range(len(paths)), key=lambda i: natural_key(paths[i].as_posix()))
 
 
 def find_images(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from nerfstudio.cameras.camera_utils import radial_and_tangential_undistort
 from nerfstudio.cameras.cameras import Cameras, CameraType
 from torch import Tensor
+
+from nerf_plugins.axes import meeting
 
 _FAR_AWAY = 30.0
 """Times the median distance from the cameras' middle."""
@@ -69,21 +72,11 @@ def _far_away(positions: Float[Tensor, "n 3"], names: Sequence[str]) -> str | No
 
 
 def focus(poses: Float[Tensor, "n 3 4"]) -> Float[Tensor, "3"]:
-    """The point that is nearest to the cameras' axes, in the least-squares sense, of that half of the cameras that fits best.
-
-    With the axis through c along the unit vector v, a point x is ``|(I - v v^T)(x - c)|`` away from it.
-    """
-    positions, views = poses[:, :, 3], -poses[:, :, 2]
-    across = torch.eye(3, dtype=poses.dtype) - views[:, :, None] * views[:, None, :]
-    point = _nearest(across, positions)
-    misses = (across @ (point - positions)[..., None]).norm(dim=1)[:, 0]
+    """The point that is nearest to the cameras' axes, in the least-squares sense, of that half of the cameras that fits best."""
+    positions, views = poses[:, :, 3].numpy(), -poses[:, :, 2].numpy()
+    misses = np.linalg.norm(np.cross(meeting(positions, views).point - positions, views), axis=1)
     half = misses.argsort()[: max(len(poses) // 2, 2)]
-    return _nearest(across[half], positions[half])
-
-
-def _nearest(across: Float[Tensor, "n 3 3"], positions: Float[Tensor, "n 3"]) -> Float[Tensor, "3"]:
-    moments = (across @ positions[..., None]).sum(dim=0)
-    return torch.linalg.lstsq(across.sum(dim=0), moments, driver="gelsd").solution[:, 0]
+    return torch.from_numpy(meeting(positions[half], views[half]).point).to(poses)
 
 
 def angles_to(point: Float[Tensor, "3"], poses: Float[Tensor, "n 3 4"]) -> Float[Tensor, "n"]:
@@ -102,6 +95,7 @@ def _looks_away(poses: Float[Tensor, "n 3 4"], names: Sequence[str]) -> str | No
 
 
 def _outwards(poses: Float[Tensor, "n 3 4"]) -> str | None:
+    # By angles, not by what is in front: a word that poses may be wrong needs nearly all cameras well turned away, not a little past 90.
     if len(poses) < 5 or float((angles_to(focus(poses), poses) > 180.0 - _AWAY).double().mean()) < 1 - _FEW:
         return None
     return (

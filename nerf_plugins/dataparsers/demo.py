@@ -41,9 +41,9 @@ SUPERSAMPLE = 2
 """Rays a pixel along each side: edges in quarters, in a time that a first run can wait for."""
 SPLITS = ("train", "val", "test")
 MOVING = "moving"
+"""The scene whose pictures have times."""
 N_STILL = 500
 """Points of the moving scene that do not move."""
-"""The scene whose pictures have times."""
 
 
 def default_folder() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from nerf_plugins.console import warn
@@ -9,17 +10,54 @@ from nerf_plugins.errors import InputError
 from nerf_plugins.images.pairing import in_natural_order, order_by_number, orders_differ
 from nerf_plugins.images.reading import SUFFIXES, read_header
 
+COMFORTABLE_SIZE = 1600
+"""Without ``downscale_factor`` the images are not to be larger than this, in pixels."""
 
-def list_images(folder: Path) -> list[Path]:
+
+def list_images(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
     """The images of a folder in the natural order of their names: 2.png before 10.png.
 
     Raises:
         InputError: there are none.
     """
-    images = [p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
+    images = [p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith(".")]
     if not images:
-        raise InputError(f"{folder}: has no images; put {', '.join(SUFFIXES)} files there or remove the folder")
+        raise InputError(f"{folder}: has no images; put {', '.join(suffixes)} files there or remove the folder")
     return in_natural_order(images)
+
+
+def choose_factor(
+    data: Path,
+    present: Mapping[int, Path],
+    wanted: int | None,
+    name: Callable[[int], str],
+    suffixes: Sequence[str] = SUFFIXES,
+) -> int:
+    """The wanted downscale factor, or the best of those present: of the largest images that are at most ``COMFORTABLE_SIZE`` wide and
+    high, or of the smallest if all are larger.
+
+    Args:
+        data: the dataset's folder.
+        present: the folder of each factor that has one, within ``data``.
+        wanted: None: the best.
+        name: of a factor's folder.
+        suffixes: of the images.
+
+    Raises:
+        InputError: there is no folder, or not the wanted one, or one without images.
+    """
+    there = [present[factor].relative_to(data).as_posix() for factor in sorted(present)]
+    names = ", ".join(there) or f"no folder {name(1)}, {name(4)} or {name(8)}"
+    if wanted is not None and wanted not in present:
+        raise InputError(f"downscale_factor {wanted}: {data} has no folder {name(wanted)}; there is {names}")
+    if not present:
+        raise InputError(f"{data}: there is {names}; put the images into one of them")
+    if wanted is not None:
+        return wanted
+    for factor in sorted(present):
+        if max(image_size(list_images(present[factor], suffixes)[0])) <= COMFORTABLE_SIZE:
+            return factor
+    return max(present)
 
 
 def order_for_cameras(images: list[Path], count: int, by_strings: bool) -> list[Path]:

@@ -30,8 +30,8 @@ from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 
 from nerf_plugins.dataparsers.images import (
     check_holdout,
+    choose_factor,
     common_size,
-    image_size,
     list_images,
     order_for_cameras,
     split_indices,
@@ -43,8 +43,6 @@ NEAR_PLANE = 1.0
 """Depth of NDC's near plane after scaling."""
 BOUNDS_FACTOR = 0.75
 """The nearest depth of the capture becomes 1 over this: the paper's ``bd_factor``."""
-COMFORTABLE_SIZE = 1600
-"""Without ``downscale_factor`` the images are not to be larger than this, in pixels."""
 
 
 @dataclass
@@ -228,24 +226,12 @@ def _check_row(
 def _image_folder(data: Path, factor: int | None) -> Path:
     """The folder with the images of the wanted downscale factor, or the best of those present."""
     present = _present_factors(data)
-    names = ", ".join(f.name for f in present.values()) or "no folder images, images_4 or images_8"
-    if factor is not None:
-        if factor not in present:
-            wanted = "images" if factor == 1 else f"images_{factor}"
-            raise InputError(f"downscale_factor {factor}: {data} has no folder {wanted}; there is {names}")
-        return present[factor]
-    if not present:
-        raise InputError(f"{data}: there is {names}; put the images into one of them")
-    for folder in present.values():
-        if max(image_size(list_images(folder)[0])) <= COMFORTABLE_SIZE:
-            return folder
-    return list(present.values())[-1]
+    return present[choose_factor(data, present, factor, lambda n: "images" if n == 1 else f"images_{n}")]
 
 
 def _present_factors(data: Path) -> dict[int, Path]:
-    """Downscale factor -> folder of those that exist, the largest images first."""
-    found = {int(f.name[7:] or 1): f for f in data.glob("images*") if f.is_dir() and _is_factor(f.name[6:])}
-    return dict(sorted(found.items()))
+    """Downscale factor -> folder of those that exist."""
+    return {int(f.name[7:] or 1): f for f in data.glob("images*") if f.is_dir() and _is_factor(f.name[6:])}
 
 
 def _is_factor(ending: str) -> bool:

@@ -25,7 +25,7 @@ from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 
 from nerf_plugins.console import warn
 from nerf_plugins.dataparsers.background import read_background
-from nerf_plugins.dataparsers.images import image_size
+from nerf_plugins.dataparsers.images import choose_factor, image_size
 from nerf_plugins.dataparsers.nerfies_cameras import (
     NerfiesCamera,
     frustum,
@@ -35,9 +35,6 @@ from nerf_plugins.dataparsers.nerfies_cameras import (
     read_json,
 )
 from nerf_plugins.errors import InputError
-
-COMFORTABLE_SIZE = 1600
-"""Without ``downscale_factor`` the images are not to be larger than this, in pixels."""
 
 
 @dataclass
@@ -217,25 +214,9 @@ def _remark_on_cameras(capture: Capture) -> None:
 
 def _image_folder(data: Path, factor: int | None) -> tuple[Path, int]:
     """The folder of the wanted downscale factor, or the best of those present; and its factor."""
-    folders = {int(f.name[:-1]): f for f in (data / "rgb").glob("*x") if f.is_dir() and re.fullmatch(r"\d+x", f.name)}
-    present = dict(sorted(folders.items()))
-    names = ", ".join(f"rgb/{f.name}" for f in present.values()) or "no folder rgb/1x, rgb/2x or the like"
-    if factor is not None and factor not in present:
-        raise InputError(f"downscale_factor {factor}: {data} has no folder rgb/{factor}x; there is {names}")
-    if not present:
-        raise InputError(f"{data}: there is {names}; put the photos into one of them")
-    if factor is None:
-        fits = [f for f, folder in present.items() if _largest_side(folder) <= COMFORTABLE_SIZE]
-        factor = fits[0] if fits else list(present)[-1]
-    return present[factor], factor
-
-
-def _largest_side(folder: Path) -> int:
-    """Of the folder's first photo, in pixels."""
-    photos = sorted(folder.glob("*.png"))
-    if not photos:
-        raise InputError(f"{folder}: has no .png files; put the photos there or remove the folder")
-    return max(image_size(photos[0]))
+    present = {int(f.name[:-1]): f for f in (data / "rgb").glob("*x") if f.is_dir() and re.fullmatch(r"\d+x", f.name)}
+    chosen = choose_factor(data, present, factor, lambda n: f"rgb/{n}x", (".png",))
+    return present[chosen], chosen
 
 
 def _box(cameras: Sequence[NerfiesCamera], center: Float[np.ndarray, "3"], scale: float, far: float) -> SceneBox:

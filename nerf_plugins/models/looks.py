@@ -10,9 +10,10 @@ from jaxtyping import Float
 from nerfstudio.viewer.viewer_elements import ViewerDropdown, ViewerSlider
 from torch import Tensor, nn
 
+from nerf_plugins.data import looks
 from nerf_plugins.fields.codes import ImageCodes
 
-MEAN = "mean of all"
+MEAN = f"{looks.MEAN} of all"
 """What the viewer calls the mean code."""
 
 

@@ -60,7 +60,8 @@ class Run:
         start = self.folder.newest(before=missing[0])
         config.load_checkpoint = self.folder.checkpoint(start) if start else None
         if hasattr(config, "save_at_steps"):
-            config.save_at_steps = self.steps
+            # Of what is not listed it keeps only the newest, so what is there already is listed too.
+            config.save_at_steps = tuple(sorted({*self.steps, *self.folder.reached()}))
             end = self.steps[-1]
         else:
             config.save_only_latest_checkpoint = False

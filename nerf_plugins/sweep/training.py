@@ -36,6 +36,8 @@ class Sweep:
         """Submitted and not ended."""
         self.n_missing: dict[str, int] = {}
         """Checkpoints that a run lacked when its process was started."""
+        self.found: dict[str, list[int]] = {}
+        """Of the runs that were started here, the checkpoints that were there before: those are not the sweep's to delete."""
         self._cells: dict[str, list[str]] = {}
         """The table's, of runs that are not active: nothing but this sweep changes them."""
 
@@ -64,8 +66,10 @@ class Sweep:
         run.folder.remove_broken()
         config = run.next_config()
         if config is None:
-            run.folder.remove_all_but(run.steps)
+            if run.label in self.found:  # else nothing was trained here
+                run.folder.remove_all_but([*run.steps, *self.found[run.label]])
             return
+        self.found.setdefault(run.label, run.folder.reached())
         path = run.folder.path / "sweep.yml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(yaml.dump(config), encoding="utf-8")

@@ -16,6 +16,7 @@ from nerf_plugins.calls import call_size, in_calls
 from nerf_plugins.errors import InputError
 from nerf_plugins.export.implicit import ImplicitSurface
 from nerf_plugins.export.mesh import color_vertices, model_mesh
+from nerf_plugins.export.world import scene_from_world
 from nerf_plugins.files.writing import check_free, new_file
 from nerf_plugins.runs.loading import load_pipeline, read_config, require_checkpoint
 from nerf_plugins.tracks.following import Found, find
@@ -118,13 +119,6 @@ def occupied(surface: ImplicitSurface, resolution: int, time: float) -> Float[Te
     if not len(inside):
         raise InputError(f"at the time {time:g} nothing is as dense as a surface: train longer, or raise --resolution")
     return inside
-
-
-def scene_from_world(transform: Float[Tensor, "3 4"], scale: float) -> Float[np.ndarray, "4 4"]:
-    """nerfstudio's ``dataparser_transform`` and ``dataparser_scale`` in one."""
-    matrix = np.eye(4)
-    matrix[:3] = scale * transform.double().cpu().numpy()
-    return matrix
 
 
 def moved(points: Float[np.ndarray, "*batch 3"], matrix: Float[np.ndarray, "4 4"]) -> Float[np.ndarray, "*batch 3"]:

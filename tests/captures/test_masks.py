@@ -1,5 +1,6 @@
 """Masks beside the photos."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,24 +73,47 @@ def test_masks_are_found_by_name(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    ("names", "message"), [(["b.png"], "no mask there is named as a photo"), (["a.png", "a_mask.png"], "has two masks")]
+    ("names", "message"),
+    [
+        (["b.png", "b.jpg"], "no mask there is named as a photo .a.png for a.jpg.; .* or give --masks none"),
+        (["a.png", "a_mask.png"], "has two masks in .*, a.png and a_mask.png; keep one of them"),
+        (["a.png", "a.tif"], "has two masks in .*, a.png and a.tif; keep one of them, or give --masks none"),
+    ],
 )
-def test_names_that_pair_nothing_or_twice(tmp_path, names, message):
+def test_names_that_pair_nothing_or_twice_in_a_folder_given(tmp_path, names, message):
     for name in names:
         (tmp_path / name).write_bytes(b"")
     with pytest.raises(InputError, match=message):
-        masks.find_masks([PHOTO], tmp_path)
-
-
-def test_the_folder_in_the_photos_or_beside_them(tmp_path):
-    (tmp_path / "photos").mkdir()
-    assert masks.masks_folder(tmp_path / "photos", None) is None
-    (tmp_path / "masks").mkdir()
-    assert masks.masks_folder(tmp_path / "photos", None) == tmp_path / "masks"
-    (tmp_path / "photos" / "masks").mkdir()
-    assert masks.masks_folder(tmp_path / "photos", None) == tmp_path / "photos" / "masks"
+        masks.choose_masks([PHOTO], tmp_path / "photos", tmp_path)
     with pytest.raises(InputError, match=r"--masks .*nowhere: is no folder"):
-        masks.masks_folder(tmp_path / "photos", tmp_path / "nowhere")
+        masks.choose_masks([PHOTO], tmp_path / "photos", tmp_path / "nowhere")
+
+
+def test_a_folder_that_is_found_in_the_photos_or_beside_them_is_named(tmp_path):
+    photos = [PHOTO, replace(PHOTO, path=Path("b.jpg"), name="b.jpg")]
+    assert masks.choose_masks(photos, tmp_path / "photos", "auto") == ({}, None)
+    for folder in (tmp_path / "masks", tmp_path / "photos" / "masks"):
+        folder.mkdir(parents=True)
+        (folder / "a.png").touch()
+        found = masks.choose_masks(photos, tmp_path / "photos", "auto")
+        assert found.masks == {"a.jpg": folder / "a.png"}
+        assert (
+            found.note
+            == f"{folder}: masks of 1 of 2 photos were found there and are used; --masks none leaves them out"
+        )
+        assert masks.choose_masks(photos, tmp_path / "photos", "none") == ({}, None)
+        assert masks.choose_masks(photos, tmp_path / "photos", folder) == (found.masks, None)
+
+
+def test_masks_of_another_capture_beside_the_photos_stop_nothing(tmp_path):
+    (tmp_path / "masks").mkdir()
+    for name in ("b.png", "b.jpg"):
+        (tmp_path / "masks" / name).touch()
+    found = masks.choose_masks([PHOTO], tmp_path / "roomA", "auto")
+    assert found.masks == {}
+    assert (
+        found.note == f"{tmp_path / 'masks'}: no mask there is named as a photo (a.png for a.jpg); none of them is used"
+    )
 
 
 def test_a_shrunk_mask_keeps_no_mixed_pixel():

@@ -55,6 +55,52 @@ def test_a_folder_of_something_else_is_refused(tmp_path, photos):
         check_output(tmp_path / "out" / "mine.txt", identity(options(tmp_path), photos))
 
 
+def meet_a_broken_photo(folder: Path, wanted: dict) -> None:
+    """As a call does that has written something."""
+    with opened_output(folder, wanted) as work:
+        for inner in (folder / "images", folder / "masks", work / "masks"):
+            inner.mkdir(exist_ok=True)
+            (inner / "a.png").touch()
+        (work / "frames.json").touch()
+        raise InputError("a photo is broken")
+
+
+def files_in(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("name", ["sparse/0/cameras.bin", "database.db", ""])
+def test_a_colmap_folder_of_somebody_else_is_refused(tmp_path, photos, name):
+    theirs = tmp_path / "out" / "colmap" / name if name else tmp_path / "out" / "colmap"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("theirs")
+    shown = f"colmap/{name.split('/')[0]}".rstrip("/")
+    with pytest.raises(InputError, match=rf"out: has {shown} in it, and nothing is overwritten; give another"):
+        meet_a_broken_photo(tmp_path / "out", identity(options(tmp_path), photos))
+    assert theirs.read_text() == "theirs"
+
+
+@pytest.mark.parametrize("before", [[], ["out"], ["out", "out/colmap"], ["out", "out/colmap", "out/colmap/.lock"]])
+def test_a_bad_photo_takes_back_what_its_call_has_made_and_no_more(tmp_path, photos, before):
+    for name in before:
+        (tmp_path / name).touch() if name.endswith(".lock") else (tmp_path / name).mkdir()
+    with pytest.raises(InputError, match="broken"):
+        meet_a_broken_photo(tmp_path / "out", identity(options(tmp_path), photos))
+    out = {f"out/{name}" for name in files_in(tmp_path / "out")} | ({"out"} if (tmp_path / "out").exists() else set())
+    assert out == {*before} - {"out/colmap/.lock"}
+
+
+def test_a_bad_photo_of_a_later_call_leaves_what_an_earlier_one_has_made(tmp_path, photos):
+    wanted = identity(options(tmp_path), photos)
+    with opened_output(tmp_path / "out", wanted):
+        (tmp_path / "out" / "images").mkdir()
+        (tmp_path / "out" / "images" / "earlier.png").touch()
+    there = files_in(tmp_path)
+    with pytest.raises(InputError, match="broken"):
+        meet_a_broken_photo(tmp_path / "out", wanted)
+    assert files_in(tmp_path) >= there
+
+
 def test_two_at_once_are_refused(tmp_path, photos):
     wanted = identity(options(tmp_path), photos)
     with (

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from nerf_plugins.data.checks import check_dataparser_outputs
 from nerf_plugins.dataparsers.nerfies import NerfiesDataParserConfig
@@ -177,6 +178,17 @@ def test_bad_data_are_named_in_one_line(tmp_path: Path, case: str):
 def test_a_factor_that_is_not_there(tmp_path: Path):
     with pytest.raises(InputError, match="has no folder rgb/4x; there is rgb/1x, rgb/2x"):
         parse(write_capture(tmp_path), downscale_factor=4)
+
+
+def test_the_best_factor_is_chosen_by_the_photos(tmp_path: Path):
+    folder = write_capture(tmp_path)
+    assert {path.parent.name for path in parse(folder).image_filenames} == {"1x"}
+    Image.new("RGB", (1640, 8)).save(folder / "rgb" / "1x" / "0.png")  # the first by its name
+    assert {path.parent.name for path in parse(folder).image_filenames} == {"2x"}
+    for path in (folder / "rgb" / "1x").glob("*.png"):
+        path.rename(path.with_suffix(".jpg"))
+    with pytest.raises(InputError, match=r"1x: has no images; put \.png files there"):
+        parse(folder)
 
 
 def test_a_small_skew_is_left_out(tmp_path: Path):
