@@ -34,8 +34,7 @@ class HashEncodingConfig(EncodingConfig):
     n_features: Literal[1, 2, 4, 8] = 2
     """Features of an entry."""
     start_levels: int | None = None
-    """Levels that are active from the start; the others join one by one while the field's progress goes from 0 to 1, the finest before its
-    end. None: all."""
+    """Levels that are active from the start; the others join one by one while the field's progress goes from 0 to 1. None: all."""
     interpolation: Literal["linear", "smoothstep"] = "linear"
     """smoothstep has a continuous gradient."""
     precision: Literal["fp32", "fp16", "bf16"] = "fp32"
