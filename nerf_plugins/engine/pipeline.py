@@ -154,8 +154,9 @@ class NerfPipeline(VanillaPipeline):
             has_others = take_shapes(self.model, fitted)
             check_model_state(fitted, self.model.state_dict(), extra)
             state = others | {PREFIX + key: value for key, value in fitted.items()}
-            super().load_pipeline(state, step + extra.get("steps_before", 0))
-            self.model.take_up(step + extra.get("steps_before", 0), extra.get("progress", 1.0))  # type: ignore[operator]
+            model_step = step + extra.get("steps_before", 0)
+            super().load_pipeline(state, model_step)
+            self.model.take_up(model_step, extra.get("progress", 1.0))  # type: ignore[operator]
             if has_others:
                 self._wrap_again()
 

@@ -58,18 +58,14 @@ def cone_moments(
 
     Source: Barron et al., Mip-NeRF, 2021, equation 7, in the form that does not cancel.
     """
-    n = len(t_starts)
-    t_starts = require_tensor("t_starts", t_starts, torch.float32, (None,))
-    t_ends = require_tensor("t_ends", t_ends, torch.float32, (n,))
-    radii = require_tensor("radii", radii, torch.float32, (None,))
-    ray_indices = require_tensor("ray_indices", ray_indices, torch.int32, (n,))
-    device = require_same_device(t_starts=t_starts, t_ends=t_ends, radii=radii, ray_indices=ray_indices)
+    pieces = _require_pieces(t_starts, t_ends, radii, ray_indices)
 
     from nerf_plugins.kernels.cones import cone_moments as kernel
     from nerf_plugins.kernels.launch import launch
 
-    moments = ConeMoments(*t_starts.new_empty(4, n).unbind(0))
-    launch(kernel, n, [t_starts, t_ends, radii, ray_indices, *moments], device)
+    n, device = len(pieces.t_starts), pieces.t_starts.device
+    moments = ConeMoments(*torch.empty(4, n, device=device).unbind(0))
+    launch(kernel, n, [*pieces, *moments], device)
     return moments
 
 
@@ -131,24 +127,40 @@ def cone_points(
 
     Source: Barron et al., Mip-NeRF, 2021, equation 7; Mip-NeRF 360, 2022, equation 10, with the maximum norm.
     """
-    n = len(t_starts)
-    t_starts = require_tensor("t_starts", t_starts, torch.float32, (None,))
-    t_ends = require_tensor("t_ends", t_ends, torch.float32, (n,))
-    radii = require_tensor("radii", radii, torch.float32, (None,))
+    pieces = _require_pieces(t_starts, t_ends, radii, ray_indices)
     origins = require_tensor("origins", origins, torch.float32, (len(radii), 3))
     directions = require_tensor("directions", directions, torch.float32, (len(radii), 3))
-    ray_indices = require_tensor("ray_indices", ray_indices, torch.int32, (n,))
     box_scale = require_tensor("box_scale", box_scale, torch.float32, (3,))
     box_shift = require_tensor("box_shift", box_shift, torch.float32, (3,))
-    device = require_same_device(
-        t_starts=t_starts, t_ends=t_ends, origins=origins, directions=directions, radii=radii, ray_indices=ray_indices
-    )
-    require_same_device(t_starts=t_starts, box_scale=box_scale, box_shift=box_shift)
+    others = {"origins": origins, "directions": directions, "box_scale": box_scale, "box_shift": box_shift}
+    device = require_same_device(t_starts=pieces.t_starts, **others)
 
     from nerf_plugins.kernels.cones import cone_points as kernel
     from nerf_plugins.kernels.launch import launch
 
+    n = len(pieces.t_starts)
     points = ConePoints(torch.empty(n, 3, device=device), torch.empty(n, device=device))
-    rays = (origins, directions, radii, ray_indices)
-    launch(kernel, n, [t_starts, t_ends, *rays, box_scale[None], box_shift[None], int(contracted), *points], device)
+    of_map = (origins, directions, box_scale[None], box_shift[None], int(contracted))
+    launch(kernel, n, [*pieces, *of_map, *points], device)
     return points
+
+
+class _Pieces(NamedTuple):
+    """Of cones, checked; in the order in which the kernels take them."""
+
+    t_starts: Tensor
+    t_ends: Tensor
+    radii: Tensor
+    ray_indices: Tensor
+
+
+def _require_pieces(t_starts: Tensor, t_ends: Tensor, radii: Tensor, ray_indices: Tensor) -> _Pieces:
+    n = len(t_starts)
+    pieces = _Pieces(
+        require_tensor("t_starts", t_starts, torch.float32, (None,)),
+        require_tensor("t_ends", t_ends, torch.float32, (n,)),
+        require_tensor("radii", radii, torch.float32, (None,)),
+        require_tensor("ray_indices", ray_indices, torch.int32, (n,)),
+    )
+    require_same_device(**pieces._asdict())
+    return pieces

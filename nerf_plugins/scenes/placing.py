@@ -16,8 +16,12 @@ def rod(name: str, a: Vector, b: Vector, radius: float, material: Material) -> P
     """A capsule whose axis runs from ``a`` to ``b``."""
     axis = np.subtract(b, a)
     length = float(np.linalg.norm(axis))
-    middle = _vector(0.5 * np.add(a, b))
-    return Placed(name, Capsule(0.5 * length, radius), material, middle, along(axis))
+    return Placed(name, Capsule(0.5 * length, radius), material, halfway(a, b), along(axis))
+
+
+def halfway(a: Vector, b: Vector) -> Vector:
+    """The point between two."""
+    return _vector(0.5 * np.add(a, b))
 
 
 def turned(degrees: float) -> Matrix:

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 
 from nerf_plugins.scenes.materials import Material, rings
-from nerf_plugins.scenes.placing import along, rod
+from nerf_plugins.scenes.placing import along, halfway, rod
 from nerf_plugins.scenes.primitives import Cylinder, Torus
 from nerf_plugins.scenes.scene import Placed, Scene, Vector
 
@@ -40,11 +40,11 @@ def _frame_of_wire(degrees: float, thickness: float) -> tuple[Placed, ...]:
     steel = Material((0.13, 0.15, 0.20))
     apex = _around(degrees, _TOP)
     feet = [_around(degrees + side, _FLOOR) for side in (-22.0, 22.0)]
-    halfway = [_between(foot, apex) for foot in feet]
+    bar = [halfway(foot, apex) for foot in feet]
     hoop_place = _around(degrees, _TOP + _HOOP)
     return (
         *(rod(name, foot, apex, radius, steel) for foot in feet),
-        rod(name, halfway[0], halfway[1], radius, steel),
+        rod(name, bar[0], bar[1], radius, steel),
         Placed(name, Torus(_HOOP, radius), steel, hoop_place, along((hoop_place[0], hoop_place[1], 0.0))),
     )
 
@@ -52,7 +52,3 @@ def _frame_of_wire(degrees: float, thickness: float) -> tuple[Placed, ...]:
 def _around(degrees: float, z: float) -> Vector:
     angle = np.radians(degrees)
     return _FROM_MIDDLE * float(np.cos(angle)), _FROM_MIDDLE * float(np.sin(angle)), z
-
-
-def _between(a: Vector, b: Vector) -> Vector:
-    return 0.5 * (a[0] + b[0]), 0.5 * (a[1] + b[1]), 0.5 * (a[2] + b[2])
