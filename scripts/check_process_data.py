@@ -165,7 +165,8 @@ def write_video(folder: Path, pictures: list[Path], blurred: set[int]) -> Path:
         for i, file in enumerate(pictures):
             pixels = np.rot90(np.asarray(Image.open(file)), -1)
             pixels = np.ascontiguousarray(cv2.blur(pixels, (13, 1)) if i in blurred else pixels, dtype=np.uint8)
-            stream.height, stream.width = pixels.shape[:2]
+            if i == 0:
+                stream.height, stream.width = pixels.shape[:2]
             frame: Any = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             frame.pts, frame.time_base = moment, Fraction(1, 30)
             moment += 1 if i < len(pictures) // 2 else 3

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 Matching = Literal["exhaustive", "sequential", "nearest"]
-Mapper = Literal["incremental", "global"]
+Mapper = Literal["auto", "global", "incremental"]
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,21 @@ class Intrinsics:
 
 @dataclass(frozen=True)
 class Posed:
-    """A registered image: camera-to-world (3, 4), x right, y down, z forward, and the number of points seen in it."""
+    """A registered image.
+
+    Attributes:
+        pose: camera-to-world (3, 4), x right, y down, z forward.
+        camera: its number.
+        points: number of points seen in it.
+        error: their mean reprojection error in pixels.
+        agreeing: share of its verified matches that agree with the poses.
+    """
 
     pose: list[list[float]]
     camera: int
     points: int
     error: float
+    agreeing: float
 
 
 @dataclass(frozen=True)
@@ -116,6 +125,7 @@ class Reconstruction:
         matched: all images by name.
         components: registered images of each component, the largest first.
         error: mean reprojection error in pixels.
+        agreeing: share of all verified matches that agree with the poses; those of photos without one do not.
         points: position, colour (0 to 255), error in pixels and number of images of each sparse point.
     """
 
@@ -124,6 +134,7 @@ class Reconstruction:
     matched: dict[str, Matched]
     components: list[int]
     error: float
+    agreeing: float
     points: Float[np.ndarray, "n 8"]
 
     @property
@@ -149,5 +160,6 @@ def read_reconstruction(folder: Path) -> Reconstruction:
         matched={name: Matched(**{**m, "components": tuple(m["components"])}) for name, m in values["matched"].items()},
         components=values["components"],
         error=values["error"],
+        agreeing=values["agreeing"],
         points=np.load(folder / "points.npy"),
     )

@@ -30,8 +30,9 @@ class ProcessDataOptions:
     auto: sequential for a video, else exhaustive for up to 80 photos and nearest for more."""
     neighbours: int = 20
     """Most similar photos that each is compared with (nearest), or photos that follow (sequential: half as many)."""
-    mapper: Literal["incremental", "global"] = "incremental"
-    """incremental: photo by photo. global: all poses at once; quicker for many photos."""
+    mapper: Literal["auto", "global", "incremental"] = "auto"
+    """How poses are found. global: all at once. incremental: photo by photo; slow for many photos, which may drift.
+    auto: global; where more than a twentieth of the matches contradict that, incremental too, and the better is kept."""
     cameras: Literal["auto", "one", "each"] = "auto"
     """Which photos share a camera. auto: those of one size, and of one camera, lens and focal length by their EXIF.
     one: all of one size. each: none."""

@@ -45,7 +45,7 @@ def draw_capture(reconstruction: Reconstruction, doubtful: Collection[str], path
     ]
     count, total = len(reconstruction.posed), len(reconstruction.matched)
     title = f"{count} of {total} photos, {len(reconstruction.points)} points, {reconstruction.error:.2f} px"
-    title += f"; red: {len(doubtful)} with few points" if doubtful else ""
+    title += f"; red: {len(doubtful)} doubtful" if doubtful else ""
     with finished(path) as part:
         draw_views(views, reconstruction.points[:, :6], title, part)
 

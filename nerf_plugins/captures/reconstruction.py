@@ -1,4 +1,4 @@
-"""Features, matches and poses by pycolmap, in a process of its own: `python -m nerf_plugins.captures.reconstruction JOB`.
+"""Features, matches, poses (`mapping.py`) by pycolmap, in a process of its own: `python -m nerf_plugins.captures.reconstruction JOB`.
 
 A process of its own, since importing pycolmap 4 breaks zlib in a process that uses it afterwards (compressed saves hang or are
 corrupt), since COLMAP ends the process where it meets what it does not expect, and so that it can be stopped. Nothing is compressed here.
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -20,12 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from nerf_plugins.captures.adjustment import adjusted, pose
-from nerf_plugins.captures.job import CameraGroup, Intrinsics, Job, Matched, Posed, Reconstruction, write_reconstruction
+from nerf_plugins.captures.job import CameraGroup, Job
+from nerf_plugins.captures.mapping import SEED, find_poses
 from nerf_plugins.captures.pairs import Pair, all_pairs, following, image_codes, merged, most_similar
 from nerf_plugins.errors import InputError
 
-SEED = 0
 PAIRS_AT_ONCE = 64
 MEMORY_PER_PIXEL = 320
 """Bytes that the search for features takes for each pixel of a picture: it enlarges the picture and keeps many scales of it."""
@@ -61,7 +59,7 @@ def reconstruct(job: Job) -> None:
     _extract_features(job, database, ids)
     _match(job, database, ids)
     if not job.result.exists():
-        _map(job, database, ids)
+        find_poses(job, database, ids, lambda stage, done, total: _say(stage=stage, done=done, total=total))
 
 
 def _register_images(job: Job, database: Path) -> None:
@@ -170,133 +168,6 @@ def choose_pairs(job: Job, db: Any, ids: dict[str, int]) -> list[Pair]:
 def _descriptors(db: Any, image_id: int) -> np.ndarray:
     read = db.read_descriptors(image_id)
     return np.asarray(getattr(read, "data", read), dtype=np.uint8).reshape(-1, 128)
-
-
-def _map(job: Job, database: Path, ids: dict[str, int]) -> None:
-    """Poses, the best component, its last adjustment, its frame; the result is moved to its place when it is whole."""
-    part = job.folder / "sparse.part"
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir()
-    models = largest_first(_models(job, database, part, len(ids)))
-    _say(stage="poses", done=len(ids), total=len(ids))
-    if not models:
-        raise InputError(
-            f"{job.images}: no pose could be found for any of the {len(ids)} photos: take more of them, sharp and with texture, "
-            "each sharing two thirds of what it shows with the next, from places a step apart (turning on the spot gives no depth)"
-        )
-    for folder in part.iterdir():
-        shutil.rmtree(folder)
-    _say(stage="adjustment", done=0, total=1)
-    model = adjusted(models[0])
-    _say(stage="adjustment", done=1, total=1)
-    reconstruction = _summary(model, models, database, ids)
-    (part / "0").mkdir()
-    model.write(str(part / "0"))
-    write_reconstruction(reconstruction, part)
-    os.replace(part, job.result)
-
-
-def largest_first(models: Sequence[Any]) -> list[Any]:
-    """By registered images, then points. COLMAP's own order is that in which it began them: its model 0 may hold two photos of 86."""
-    return sorted(models, key=lambda model: (-model.num_reg_images(), -model.num_points3D()))
-
-
-def _models(job: Job, database: Path, part: Path, count: int) -> list[Any]:
-    import pycolmap
-
-    smallest = max(3, min(10, count // 3))
-    placed = 0
-
-    def next_image() -> None:
-        nonlocal placed
-        placed += 1
-        _say(stage="poses", done=min(placed, count), total=count)
-
-    _say(stage="poses", done=0, total=count)
-    if job.mapper == "global":
-        options = pycolmap.GlobalPipelineOptions()
-        options.min_model_size, options.random_seed = smallest, SEED
-        return list(pycolmap.global_mapping(str(database), str(job.images), str(part), options).values())
-    options = pycolmap.IncrementalPipelineOptions()
-    options.min_model_size, options.random_seed = smallest, SEED
-    models = pycolmap.incremental_mapping(
-        str(database),
-        str(job.images),
-        str(part),
-        options,
-        initial_image_pair_callback=next_image,
-        next_image_callback=next_image,
-    )
-    return list(models.values())
-
-
-def _summary(model: Any, models: Sequence[Any], database: Path, ids: dict[str, int]) -> Reconstruction:
-    import pycolmap
-
-    with pycolmap.Database.open(str(database)) as db:
-        partners = _partners(db)
-        features = {name: db.num_keypoints_for_image(i) for name, i in ids.items()}
-    inside = own_images([{m.image(i).name for i in m.reg_image_ids()} for m in models])
-    images = sorted((model.image(i) for i in model.reg_image_ids()), key=lambda image: image.name)
-    used = {image.camera_id for image in images}
-    return Reconstruction(
-        cameras={i: intrinsics(model.camera(i)) for i in sorted(used)},
-        posed={image.name: _posed(model, image) for image in images},
-        matched={
-            name: Matched(
-                features[name], partners.get(i, 0), tuple(k for k, names in enumerate(inside) if name in names)
-            )
-            for name, i in ids.items()
-        },
-        components=[len(names) for names in inside],
-        error=float(model.compute_mean_reprojection_error()),
-        points=np.array([[*p.xyz, *p.color, p.error, p.track.length()] for p in model.points3D.values()]),
-    )
-
-
-def own_images(components: Sequence[set[str]]) -> list[set[str]]:
-    """Of components, the largest first, the images that no larger one has; those left with none are not there. COLMAP may place an image
-    in several."""
-    known: set[str] = set()
-    own = []
-    for names in components:
-        own.append(names - known)
-        known |= names
-    return [names for names in own if names]
-
-
-def _posed(model: Any, image: Any) -> Posed:
-    errors = [model.point3D(p.point3D_id).error for p in image.get_observation_points2D()]
-    return Posed(pose(image).tolist(), image.camera_id, len(errors), float(np.mean(errors)) if errors else 0.0)
-
-
-def _partners(db: Any) -> dict[int, int]:
-    """For each image how many others it shares verified geometry with."""
-    import pycolmap
-
-    counts: dict[int, int] = {}
-    pairs, inliers = db.read_two_view_geometry_num_inliers()
-    for pair, count in zip(pairs, inliers):
-        if count > 0:
-            for image_id in pair if isinstance(pair, tuple) else pycolmap.pair_id_to_image_pair(pair):
-                counts[image_id] = counts.get(image_id, 0) + 1
-    return counts
-
-
-def intrinsics(camera: Any) -> Intrinsics:
-    """An OPENCV camera of one that is that, or SIMPLE_RADIAL.
-
-    Raises:
-        InputError: the model is another one.
-    """
-    size, values = (camera.width, camera.height), [float(v) for v in camera.params]
-    name = getattr(camera.model, "name", str(camera.model))
-    if name == "OPENCV":
-        return Intrinsics(*size, *values)
-    if name == "SIMPLE_RADIAL":
-        f, x, y, k = values
-        return Intrinsics(*size, f, f, x, y, k, 0.0, 0.0, 0.0)
-    raise InputError(f"camera model {name}: only OPENCV and SIMPLE_RADIAL are read")
 
 
 def _chunks(items: Sequence[Any], size: int) -> Iterator[list[Any]]:

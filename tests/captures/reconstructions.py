@@ -11,12 +11,20 @@ CAMERA = Intrinsics(320, 240, 300.0, 301.0, 158.0, 121.0, 0.01, -0.02, 0.001, 0.
 
 
 def made(
-    points_seen: dict[str, int], left_out: dict[str, Matched] | None = None, components: list[int] | None = None
+    points_seen: dict[str, int],
+    left_out: dict[str, Matched] | None = None,
+    components: list[int] | None = None,
+    agreeing: dict[str, float] | None = None,
 ) -> Reconstruction:
-    """Images `name -> number of points seen` on an arc, and photos that have no pose."""
+    """Images `name -> number of points seen` on an arc, photos that have no pose, and shares of matches that agree (else all)."""
+    agreeing = agreeing or {}
     poses = arc(len(points_seen))
-    posed = {name: Posed(pose.tolist(), 1, count, 0.5) for (name, count), pose in zip(points_seen.items(), poses)}
+    posed = {
+        name: Posed(pose.tolist(), 1, count, 0.5, agreeing.get(name, 1.0))
+        for (name, count), pose in zip(points_seen.items(), poses)
+    }
     matched = {name: Matched(1000, 5, (0,)) for name in posed} | (left_out or {})
     rng = np.random.default_rng(0)
     points = np.concatenate([rng.uniform(-1, 1, (50, 3)), rng.integers(0, 256, (50, 3)), np.full((50, 2), 3.0)], axis=1)
-    return Reconstruction({1: CAMERA}, posed, matched, components or [len(posed)], 0.5, points)
+    agreed = float(np.mean([image.agreeing for image in posed.values()]))
+    return Reconstruction({1: CAMERA}, posed, matched, components or [len(posed)], 0.5, agreed, points)

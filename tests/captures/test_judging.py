@@ -43,8 +43,31 @@ def test_photos_with_less_than_a_third_of_the_usual_points_are_doubted():
     assert judgement.doubtful == {}
     reconstruction = made({**SEEN, "e.jpg": 299})
     judgement = judge(reconstruction, sharpness(reconstruction))
-    assert judgement.doubtful == {"e.jpg": 299}
+    assert judgement.doubtful == {"e.jpg": "299 points"}
     assert "e.jpg (299)" in judgement.warnings[-1]
+
+
+def test_photos_that_contradict_their_matches_are_doubted():
+    reconstruction = made(SEEN | {"e.jpg": 290}, agreeing={"a.jpg": 0.5, "b.jpg": 0.49, "e.jpg": 0.012})
+    judgement = judge(reconstruction, sharpness(reconstruction))
+    assert judgement.doubtful == {"b.jpg": "49% of its matches agree", "e.jpg": "290 points, 1% of its matches agree"}
+    assert any(
+        line.startswith("2 photos that most matches") and "e.jpg (1%), b.jpg (49%)" in line
+        for line in judgement.warnings
+    )
+    assert any(line.startswith("only 60% of the matches agree") for line in judgement.warnings)
+    assert (
+        as_json(reconstruction, judgement, sharpness(reconstruction), [])["images"]["b.jpg"]["matches_that_agree"]
+        == 0.49
+    )
+
+
+@pytest.mark.parametrize(("share", "is_said"), [(0.95, False), (0.94, True)])
+def test_matches_that_contradict_the_whole_are_said(share, is_said):
+    reconstruction = made(SEEN, agreeing=dict.fromkeys(SEEN, share))
+    judgement = judge(reconstruction, sharpness(reconstruction))
+    assert any("of the matches agree with the poses" in line for line in judgement.warnings) == is_said
+    assert judgement.doubtful == {}
 
 
 @pytest.mark.parametrize(("count", "is_rough"), [(199, True), (200, False)])
