@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# scripts/demo.sh               trains vanilla-nerf-custom on the built-in scene, evaluates it and renders an orbit; no data is needed
+# scripts/demo.sh               trains nerf-hash-custom on the built-in scene, evaluates it and renders an orbit; no data is needed
 # scripts/demo.sh --photos X    does so with photos-nerf-custom on a folder of photos or a video, whose camera poses it finds first
 #
-# On the GPU or else on the CPU. STEPS=10000 SAMPLES=400 RESOLUTION=200 scripts/demo.sh is a longer run; further arguments go to ns-train.
+# On the GPU or else on the CPU. METHOD=vanilla-nerf-custom STEPS=6500 RESOLUTION=100 scripts/demo.sh trains the MLP of the paper, which takes
+# several times as long; further arguments go to ns-train.
 # Called again with the same photos, it takes the poses that it found.
 set -euo pipefail
 
@@ -14,13 +15,14 @@ if [ "${1:-}" = --photos ]; then
 fi
 
 if [ -n "$photos" ]; then
-  STEPS="${STEPS:-3000}"
+  METHOD="${METHOD:-photos-nerf-custom}"
+  STEPS="${STEPS:-3000}" # training steps
   RESOLUTION="${RESOLUTION:-240}"
   DOWNSCALE="${DOWNSCALE:-2}" # 1, 2, 4 or 8: the copies of the photos to train on
 else
-  STEPS="${STEPS:-6500}"          # training steps
-  SAMPLES="${SAMPLES:-200}"       # steps of a ray along the diagonal of the scene; enough for pixels of this size
-  RESOLUTION="${RESOLUTION:-100}" # width and height of the pictures, in pixels
+  METHOD="${METHOD:-nerf-hash-custom}"
+  STEPS="${STEPS:-2000}"
+  RESOLUTION="${RESOLUTION:-200}" # width and height of the pictures, in pixels
 fi
 FRAMES="${FRAMES:-48}" # pictures of the orbit
 
@@ -34,19 +36,19 @@ step() { printf '\n[demo] %s\n' "$*"; }
 begin=$SECONDS
 
 if [ -n "$photos" ]; then
-  name="$(basename "${photos%.*}")" method=photos-nerf-custom
+  name="$(basename "${photos%.*}")"
   dataset="outputs/photos/$name"
   step "poses of $photos"
   nerf-plugins process-data "$photos" --output-dir "$dataset"
   options=(--data "$dataset" "$@" nerfstudio-data --downscale-factor "$DOWNSCALE")
 else
-  name=demo method=vanilla-nerf-custom
-  options=(--pipeline.model.occupancy.steps-per-diagonal "$SAMPLES" "$@" demo-data --resolution "$RESOLUTION")
+  name=demo
+  options=("$@" demo-data --resolution "$RESOLUTION")
 fi
-run="outputs/$name/$method/$timestamp"
+run="outputs/$name/$METHOD/$timestamp"
 
 step "1/3 training: $STEPS steps"
-ns-train "$method" --output-dir outputs --experiment-name "$name" --timestamp "$timestamp" --vis tensorboard \
+ns-train "$METHOD" --output-dir outputs --experiment-name "$name" --timestamp "$timestamp" --vis tensorboard \
   --max-num-iterations "$STEPS" --steps-per-eval-batch "$STEPS" --steps-per-eval-image "$STEPS" \
   "${options[@]}" </dev/null
 
