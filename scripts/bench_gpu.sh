@@ -36,8 +36,6 @@ measure() {
 
 setup() {
   [ -z "${PACKS:-}" ] || measure unpack python scripts/pack_gpu.py unpack "$site" $PACKS
-  # The entry points of a copy of the sources that pip has not seen.
-  measure entry_points python -c "from setuptools import setup; setup(script_args=['-q', 'egg_info'])"
   measure doctor python -m nerf_plugins.cli doctor
 }
 

@@ -18,8 +18,7 @@ import zipfile
 from importlib import metadata
 from pathlib import Path
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+# Nothing else is imported here: where it unpacks, there is nothing yet.
 
 MOST_BYTES = 56 << 20
 """Of a folder."""
@@ -34,6 +33,9 @@ _NOT_OF_WARP = ("warp/tests/", "warp/examples/", "warp/bin/warp-clang.so")
 
 def needed() -> dict[str, str]:
     """Name -> version of what is installed here because this package, or its tests, need it; without what need not be carried."""
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
     found: dict[str, str] = {}
     unseen = list(_WANTED)
     while unseen:
@@ -74,8 +76,22 @@ def pack(folder: Path, python: str | None) -> None:
         download(wheels, python)
         for wheel in wheels.glob("warp_lang*.whl"):
             _cut(wheel)
+        write_entry_points(wheels)
         files = sorted(wheels.iterdir(), key=lambda file: -file.stat().st_size)
         _spread(files, folder)
+
+
+def write_entry_points(folder: Path) -> None:
+    """A wheel of this package's metadata alone: its sources are carried otherwise, and by its entry points nerfstudio finds the methods."""
+    package = metadata.distribution("nerf-plugins")
+    with zipfile.ZipFile(folder / f"nerf_plugins-{package.version}-py3-none-any.whl", "w") as wheel:
+        for name, source in (
+            ("METADATA", "METADATA"),
+            ("METADATA", "PKG-INFO"),
+            ("entry_points.txt", "entry_points.txt"),
+        ):
+            if (text := package.read_text(source)) is not None:
+                wheel.writestr(f"nerf_plugins-{package.version}.dist-info/{name}", text)
 
 
 def _cut(wheel: Path) -> None:
