@@ -64,7 +64,37 @@ def download(wheels: Path, python: str | None) -> None:
     command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", str(wheels)]
     for name, version in needed().items():
         if subprocess.run([*command, *target, f"{name}=={version}"], capture_output=True).returncode != 0:
-            print(f"no wheel of {name} {version}: left out", file=sys.stderr)
+            if python is None:
+                write_installed(name, wheels)
+            else:
+                print(
+                    f"no wheel of {name} {version} for Python {python}: its modules cannot be used there",
+                    file=sys.stderr,
+                )
+                write_stand_in(name, wheels)
+
+
+def write_installed(name: str, folder: Path) -> None:
+    """A wheel of the files that are installed here, for the same Python: of what pip had to build."""
+    package = metadata.distribution(name)
+    with zipfile.ZipFile(folder / f"{name}-{package.version}-py3-none-any.whl", "w", zipfile.ZIP_DEFLATED) as wheel:
+        for file in package.files or ():
+            if ".." not in file.parts and file.suffix != ".pyc" and (path := Path(str(file.locate()))).is_file():
+                wheel.write(path, str(file))
+
+
+def write_stand_in(name: str, folder: Path) -> None:
+    """A wheel of modules that can be imported, as nerfstudio does with all, and say what they lack as soon as they are used."""
+    package = metadata.distribution(name)
+    modules = {file.parts[0].partition(".")[0] for file in package.files or () if ".dist-info" not in file.parts[0]}
+    text = f"""def __getattr__(name):
+    if name.startswith("__"):
+        raise AttributeError(name)
+    raise ImportError("{name} was not packed: it has no wheel for this Python")
+"""
+    with zipfile.ZipFile(folder / f"{name}-{package.version}-py3-none-any.whl", "w") as wheel:
+        for module in modules - {"..", "__pycache__"}:
+            wheel.writestr(f"{module}.py", text)
 
 
 def pack(folder: Path, python: str | None) -> None:

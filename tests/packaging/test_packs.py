@@ -58,3 +58,22 @@ def test_missing_parts_are_one_line(packs, tmp_path):
     done = bare(str(ROOT / "scripts" / "pack_gpu.py"), "unpack", str(tmp_path / "site"), *map(str, packs))
     assert done.returncode == 1
     assert done.stderr == "the packs lack Warp's parts: give all of them\n"
+
+
+def test_what_pip_had_to_build_is_packed_as_it_is_here(tmp_path):
+    pack_gpu.write_installed("fpsample", tmp_path)
+    (wheel,) = tmp_path.iterdir()
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+        assert not any(name.endswith(".pyc") for name in archive.namelist())
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import fpsample; print(fpsample.__file__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert Path(done.stdout.strip()).is_relative_to(tmp_path)
+
+
+def test_a_stand_in_is_imported_and_cannot_be_used(tmp_path):
+    pack_gpu.write_stand_in("fpsample", tmp_path)
+    (wheel,) = tmp_path.iterdir()
+    start = f"import sys; sys.path.insert(0, {str(wheel)!r}); import fpsample; "
+    assert bare("-c", start).returncode == 0
+    assert "fpsample was not packed" in bare("-c", start + "fpsample.bucket_fps_kdline_sampling").stderr
