@@ -115,12 +115,12 @@ def write_entry_points(folder: Path) -> None:
     """A wheel of this package's metadata alone: its sources are carried otherwise, and by its entry points nerfstudio finds the methods."""
     package = metadata.distribution("nerf-plugins")
     with zipfile.ZipFile(folder / f"nerf_plugins-{package.version}-py3-none-any.whl", "w") as wheel:
-        for name, source in (
-            ("METADATA", "METADATA"),
-            ("METADATA", "PKG-INFO"),
-            ("entry_points.txt", "entry_points.txt"),
-        ):
-            if (text := package.read_text(source)) is not None:
+        texts = {
+            "METADATA": package.read_text("METADATA") or package.read_text("PKG-INFO"),
+            "entry_points.txt": package.read_text("entry_points.txt"),
+        }
+        for name, text in texts.items():
+            if text is not None:
                 wheel.writestr(f"nerf_plugins-{package.version}.dist-info/{name}", text)
 
 

@@ -28,11 +28,13 @@ class Agreement:
     Attributes:
         agreeing: those that the poses explain.
         matches: those with another image that has a pose.
+        partners: how many others each image shares verified matches with, with poses or without.
         total: matches of all verified pairs, with poses or without.
     """
 
     agreeing: Counter[str]
     matches: Counter[str]
+    partners: Counter[str]
     total: int
 
     def of_image(self, name: str) -> float:
@@ -54,33 +56,40 @@ def agreement(model: Any, database: Path) -> Agreement:
     """
     import pycolmap
 
-    agreeing, matches, total = Counter[str](), Counter[str](), 0
+    agreeing, matches, partners, total = Counter[str](), Counter[str](), Counter[str](), 0
     placed = {model.image(i).name: model.image(i) for i in model.reg_image_ids()}
     with pycolmap.Database.open(str(database)) as db:
         names = {image.image_id: image.name for image in db.read_all_images()}
         points = {i: _normalised(db, i, placed[name], model) for i, name in names.items() if name in placed}
         for pair, geometry in zip(*db.read_two_view_geometries()):
-            a, b = pair if isinstance(pair, tuple) else pycolmap.pair_id_to_image_pair(pair)
             indices = np.asarray(geometry.inlier_matches).reshape(-1, 2)
-            total += len(indices)
-            if a not in points or b not in points:
+            if not len(indices):
                 continue
-            first, second = placed[names[a]], placed[names[b]]
-            relative = (second.cam_from_world() * first.cam_from_world().inverse()).matrix()
-            focal = 0.5 * sum(model.camera(image.camera_id).mean_focal_length() for image in (first, second))
-            errors = sampson_errors(relative, points[a][indices[:, 0]], points[b][indices[:, 1]])
-            agreed = int((focal * errors < MAX_ERROR).sum())
-            for name in (first.name, second.name):
-                agreeing[name] += agreed
-                matches[name] += len(indices)
-    return Agreement(agreeing, matches, total)
+            a, b = pycolmap.pair_id_to_image_pair(pair)
+            both = (names[a], names[b])
+            partners.update(both)
+            total += len(indices)
+            if a in points and b in points:
+                first, second = (placed[name] for name in both)
+                agreed = _count_agreeing(model, first, second, points[a][indices[:, 0]], points[b][indices[:, 1]])
+                agreeing.update(dict.fromkeys(both, agreed))
+                matches.update(dict.fromkeys(both, len(indices)))
+    return Agreement(agreeing, matches, partners, total)
+
+
+def _count_agreeing(
+    model: Any, first: Any, second: Any, points: Float[np.ndarray, "n 2"], others: Float[np.ndarray, "n 2"]
+) -> int:
+    """Of the matches of two images with poses, given at depth 1."""
+    relative = (second.cam_from_world() * first.cam_from_world().inverse()).matrix()
+    focal = 0.5 * sum(model.camera(image.camera_id).mean_focal_length() for image in (first, second))
+    return int((focal * sampson_errors(relative, points, others) < MAX_ERROR).sum())
 
 
 def _normalised(db: Any, image_id: int, image: Any, model: Any) -> Float[np.ndarray, "n 2"]:
     """The image's features at depth 1, without distortion."""
-    read = db.read_keypoints(image_id)
-    pixels = np.array([[p.x, p.y] for p in read]) if len(read) and hasattr(read[0], "x") else np.asarray(read)
-    return np.asarray(model.camera(image.camera_id).cam_from_img(pixels.reshape(len(pixels), -1)[:, :2].astype(float)))
+    pixels = np.asarray(db.read_keypoints(image_id), dtype=float)[:, :2]
+    return np.asarray(model.camera(image.camera_id).cam_from_img(pixels))
 
 
 def sampson_errors(

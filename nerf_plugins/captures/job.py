@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,6 +13,8 @@ from jaxtyping import Float
 
 Matching = Literal["exhaustive", "sequential", "nearest"]
 Mapper = Literal["auto", "global", "incremental"]
+OnProgress = Callable[[str, int, int], None]
+"""Called with a stage, how much of it is done, and how much there is."""
 
 
 @dataclass(frozen=True)

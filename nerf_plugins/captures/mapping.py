@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from nerf_plugins.captures.adjustment import adjusted, pose
 from nerf_plugins.captures.agreement import AGREED, Agreement, agreement
-from nerf_plugins.captures.job import Intrinsics, Job, Matched, Posed, Reconstruction, write_reconstruction
+from nerf_plugins.captures.job import Intrinsics, Job, Matched, OnProgress, Posed, Reconstruction, write_reconstruction
 from nerf_plugins.errors import InputError
 
 SEED = 0
-OnProgress = Callable[[str, int, int], None]
-"""Called with a stage, how much of it is done, and how much there is."""
 
 
 def find_poses(job: Job, database: Path, ids: Mapping[str, int], on_progress: OnProgress) -> None:
@@ -63,16 +61,29 @@ def best_models(job: Job, database: Path, folder: Path, ids: Mapping[str, int], 
     points more photos saw. (Where matches are few and many of them false, a bent orbit may agree with as many as the true one: a match
     speaks of one direction only.) The folder is left empty.
     """
-    mappers = {"global": _by_global, "incremental": _by_incremental}
-    tried: list[list[Any]] = []
-    for name in mappers if job.mapper == "auto" else (job.mapper,):
-        models = largest_first(mappers[name](job, database, folder, len(ids), on_progress))
-        for path in folder.iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-        tried.append(models)
-        if models and job.mapper == "auto" and agreement(models[0], database).share_of_all >= AGREED:
-            break
-    return max(tried, key=lambda models: shared_observations(models[0]) if models else 0)
+    if job.mapper != "auto":
+        return _models(job.mapper, job, database, folder, len(ids), on_progress)
+    at_once = _models("global", job, database, folder, len(ids), on_progress)
+    if at_once and agreement(at_once[0], database).share_of_all >= AGREED:
+        return at_once
+    one_by_one = _models("incremental", job, database, folder, len(ids), on_progress)
+    return max(at_once, one_by_one, key=lambda models: shared_observations(models[0]) if models else 0)
+
+
+def _models(
+    mapper: Literal["global", "incremental"],
+    job: Job,
+    database: Path,
+    folder: Path,
+    count: int,
+    on_progress: OnProgress,
+) -> list[Any]:
+    """What a mapper finds, the largest first; the folder is left empty."""
+    find = _by_global if mapper == "global" else _by_incremental
+    models = largest_first(find(job, database, folder, count, on_progress))
+    for path in folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return models
 
 
 def shared_observations(model: Any) -> int:
@@ -134,7 +145,6 @@ def _summary(model: Any, models: Sequence[Any], database: Path, ids: Mapping[str
     import pycolmap
 
     with pycolmap.Database.open(str(database)) as db:
-        partners = _partners(db)
         features = {name: db.num_keypoints_for_image(i) for name, i in ids.items()}
     inside = own_images([{m.image(i).name for i in m.reg_image_ids()} for m in models])
     agreed = agreement(model, database)
@@ -145,7 +155,7 @@ def _summary(model: Any, models: Sequence[Any], database: Path, ids: Mapping[str
         posed={image.name: _posed(model, image, agreed) for image in images},
         matched={
             name: Matched(
-                features[name], partners.get(i, 0), tuple(k for k, names in enumerate(inside) if name in names)
+                features[name], agreed.partners[name], tuple(k for k, names in enumerate(inside) if name in names)
             )
             for name, i in ids.items()
         },
@@ -176,19 +186,6 @@ def _posed(model: Any, image: Any, agreed: Agreement) -> Posed:
         float(np.mean(errors)) if errors else 0.0,
         agreed.of_image(image.name),
     )
-
-
-def _partners(db: Any) -> dict[int, int]:
-    """For each image how many others it shares verified geometry with."""
-    import pycolmap
-
-    counts: dict[int, int] = {}
-    pairs, inliers = db.read_two_view_geometry_num_inliers()
-    for pair, count in zip(pairs, inliers):
-        if count > 0:
-            for image_id in pair if isinstance(pair, tuple) else pycolmap.pair_id_to_image_pair(pair):
-                counts[image_id] = counts.get(image_id, 0) + 1
-    return counts
 
 
 def intrinsics(camera: Any) -> Intrinsics:

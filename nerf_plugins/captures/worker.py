@@ -6,19 +6,17 @@ import importlib.metadata
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nerf_plugins.captures.job import Job, Reconstruction, read_reconstruction
+from nerf_plugins.captures.job import Job, OnProgress, Reconstruction, read_reconstruction
 from nerf_plugins.errors import InputError
 
 INSTALL = 'pip install -e ".[process]" in the package\'s folder'
 VERSION = "4"
 """Of pycolmap; earlier ones cannot match a given list of pairs."""
-OnProgress = Callable[[str, int, int], None]
-"""Called with a stage, how much of it is done, and how much there is."""
 
 
 def check_installed() -> None:

@@ -39,8 +39,8 @@ def test_either_image_may_be_the_first():
 
 
 def test_shares_count_a_match_for_both_photos_and_photos_without_pose_against_the_whole():
-    found = Agreement(agreeing=Counter(a=30, b=30), matches=Counter(a=40, b=40), total=60)
+    found = Agreement(Counter(a=30, b=30), Counter(a=40, b=40), Counter(a=1, b=1), total=60)
     assert found.of_image("a") == 0.75
     assert found.of_image("c") == 1.0  # nothing speaks against it
     assert found.share_of_all == 0.5
-    assert Agreement(Counter(), Counter(), 0).share_of_all == 0.0
+    assert Agreement(Counter(), Counter(), Counter(), 0).share_of_all == 0.0

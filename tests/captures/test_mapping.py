@@ -81,7 +81,7 @@ def test_poses_that_matches_contradict_are_found_in_another_way(tmp_path, monkey
     monkeypatch.setattr(mapping, "_by_global", lambda *_: mapped("global"))
     monkeypatch.setattr(mapping, "_by_incremental", lambda *_: mapped("incremental"))
     monkeypatch.setattr(
-        mapping, "agreement", lambda *_: Agreement(Counter(x=int(200 * agreed)), Counter(x=200), total=100)
+        mapping, "agreement", lambda *_: Agreement(Counter(x=int(200 * agreed)), Counter(x=200), Counter(), total=100)
     )
     group = CameraGroup(("a.jpg",), 40, 30, 30.0, True)
     job = Job(tmp_path, tmp_path, None, (group,), "exhaustive", mapper, 20, 1600, 4096)
