@@ -50,6 +50,8 @@ class Orbit:
     """Rays of a pixel each way."""
     video: bool = False
     """Make a video of them."""
+    frames: int = 200
+    """To take from the video, at most."""
 
     def run(self) -> None:
         """Prints the figures."""
@@ -59,7 +61,7 @@ class Orbit:
         if self.video:
             blurred = {i for i in range(self.n_frames) if i % 7 in (2, 3)}
             source = write_video(self.folder, pictures, blurred)
-        process(source, self.folder / "dataset", "--frames", str(self.n_frames // 2))
+        process(source, self.folder / "dataset", "--frames", str(self.frames))
         found = read_poses(self.folder / "dataset")
         used = [int(name.split("_")[-1]) for name in found]
         true = poses[used]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ AROUND = 10
 """Chosen frames before and after that a frame is compared with: elsewhere the scene may have more or less texture."""
 MOST_LEFT_OUT = 2
 """Blurred frames left out in a row; of each three the sharpest is kept, or the frames beside them would share too little."""
+WIDE = 1.5
+"""Windows that a gap between two chosen frames may span before sharp frames inside it are taken too."""
 _THUMBNAIL = (64, 48)
 
 OnProgress = Callable[[int, int], None]
@@ -100,9 +103,10 @@ def select_frames(scores: FrameScores, count: int) -> Selection:
 
     The video is cut into windows of equal camera movement, which a still camera does not fill and a fast one fills quickly, whatever
     the frame rate; each gives its sharpest frame. Of these, nearly equal ones and those much more blurred than the ones around are
-    left out.
+    left out. In their place come the sharp frames nearest to them, so that a gap is no wider than it must be.
     """
-    windows = _windows(scores, count)
+    places = _places(scores)
+    windows = _windows(places, count)
     best = [int(members[np.argmax(scores.sharpness[members])]) for members in windows]
     distinct = _without_duplicates(best, scores)
     kept = _without_blurred(distinct, scores)
@@ -111,7 +115,7 @@ def select_frames(scores: FrameScores, count: int) -> Selection:
         notes.append(f"frames left out as nearly equal to another: {len(best) - len(distinct)}")
     if len(kept) < len(distinct):
         notes.append(f"frames left out as blurred, with no sharp one near: {len(distinct) - len(kept)}")
-    return Selection(kept, notes)
+    return Selection(_with_edges_of_gaps(kept, scores, places, count), notes)
 
 
 def write_frames(path: Path, files: dict[int, Path], on_progress: OnProgress) -> None:
@@ -135,21 +139,25 @@ def upright(frame: Any) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(np.rot90(picture, round(frame.rotation / 90))))
 
 
-def _windows(scores: FrameScores, count: int) -> list[np.ndarray]:
-    """Indices of the frames of each window that has some."""
+def _places(scores: FrameScores) -> Float[np.ndarray, "n"]:
+    """How much of all camera movement is done at each frame, 0 to 1."""
     change = np.abs(np.diff(scores.thumbnails, axis=0)).mean(axis=(1, 2))
     moved = np.concatenate([[0.0], np.cumsum(np.maximum(change - STILL, 0.0))])
     if moved[-1] <= 0.0:  # as far as thumbnails tell
         moved = scores.times - scores.times[0]
-    place = moved / max(float(moved[-1]), 1e-9)
-    window = np.minimum((place * count).astype(int), count - 1)
+    return moved / max(float(moved[-1]), 1e-9)
+
+
+def _windows(places: Float[np.ndarray, "n"], count: int) -> list[np.ndarray]:
+    """Indices of the frames of each window that has some."""
+    window = np.minimum((places * count).astype(int), count - 1)
     return [members for w in range(count) if (members := np.flatnonzero(window == w)).size]
 
 
 def _without_duplicates(chosen: list[int], scores: FrameScores) -> list[int]:
     kept: list[int] = []
     for i in chosen:
-        if kept and np.abs(scores.thumbnails[i] - scores.thumbnails[kept[-1]]).mean() < LEAST_CHANGE:
+        if kept and _is_nearly(i, kept[-1], scores):
             if scores.sharpness[i] > scores.sharpness[kept[-1]]:
                 kept[-1] = i
         else:
@@ -157,15 +165,48 @@ def _without_duplicates(chosen: list[int], scores: FrameScores) -> list[int]:
     return kept
 
 
+def _is_nearly(i: int, j: int, scores: FrameScores) -> bool:
+    return bool(np.abs(scores.thumbnails[i] - scores.thumbnails[j]).mean() < LEAST_CHANGE)
+
+
 def _without_blurred(chosen: list[int], scores: FrameScores) -> list[int]:
     values = scores.sharpness[chosen]
-    usual = [np.quantile(values[max(k - AROUND, 0) : k + AROUND + 1], 0.75) for k in range(len(chosen))]
-    blurred = values < BLURRED * np.array(usual)
+    blurred = values < _least_sharpness(values)
     for run in _runs(blurred):
         for start in range(0, len(run) - MOST_LEFT_OUT, MOST_LEFT_OUT + 1):
             members = run[start : start + MOST_LEFT_OUT + 1]
             blurred[members[int(np.argmax(values[members]))]] = False
     return [i for i, is_blurred in zip(chosen, blurred) if not is_blurred]
+
+
+def _least_sharpness(values: Float[np.ndarray, "k"]) -> Float[np.ndarray, "k"]:
+    """That a frame in the place of each must have, by the sharpness of those around."""
+    return BLURRED * np.array(
+        [np.quantile(values[max(k - AROUND, 0) : k + AROUND + 1], 0.75) for k in range(len(values))]
+    )
+
+
+def _with_edges_of_gaps(kept: list[int], scores: FrameScores, places: Float[np.ndarray, "n"], count: int) -> list[int]:
+    """With sharp frames inside wide gaps, the widest first, while there are fewer than `count`."""
+    kept, least = list(kept), _least_sharpness(scores.sharpness[kept])
+    sharp = scores.sharpness >= np.interp(np.arange(len(places)), kept, least)
+    while len(kept) < count:
+        gaps = sorted(((places[b] - places[a], a, b) for a, b in pairwise(kept)), reverse=True)
+        found = (_inside(a, b, sharp, places, scores) for width, a, b in gaps if width * count > WIDE)
+        added = next((i for i in found if i is not None), None)
+        if added is None:
+            break
+        kept = sorted([*kept, added])
+    return kept
+
+
+def _inside(start: int, end: int, sharp: np.ndarray, places: Float[np.ndarray, "n"], scores: FrameScores) -> int | None:
+    """The sharp frame nearest to the middle of a gap, unlike both ends."""
+    middle = 0.5 * (places[start] + places[end])
+    for i in sorted(range(start + 1, end), key=lambda i: abs(places[i] - middle)):
+        if sharp[i] and not (_is_nearly(i, start, scores) or _is_nearly(i, end, scores)):
+            return i
+    return None
 
 
 def _runs(flags: np.ndarray) -> list[np.ndarray]:

@@ -42,4 +42,5 @@ def test_only_well_seen_cameras_are_freed():
     counts = {1: [400] * 10, 2: [400] * 9, 3: [399] * 6 + [2000] * 4}
     images = [Image(camera, points) for camera, seen in counts.items() for points in seen]
     model = SimpleNamespace(reg_image_ids=lambda: range(len(images)), image=images.__getitem__)
-    assert adjustment.well_seen(model) == {1}
+    assert adjustment.well_seen(model, 400) == {1}
+    assert adjustment.well_seen(model, 0) == {1, 3}

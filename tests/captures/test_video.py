@@ -92,6 +92,26 @@ def test_of_a_long_blurred_stretch_each_third_frame_is_kept(sharp):
     assert sorted({*range(60)} - {*kept}) == [20, 21]
 
 
+def test_beside_a_gap_of_blurred_frames_the_sharp_ones_are_taken():
+    """In windows of two, 16 and 17 are blurred; the sharpest before and after are 14 and 19, five steps apart. 15 comes in."""
+    index = np.arange(60)
+    grey = np.tile(index[:, None, None] * 4.0, (1, 4, 4))
+    sharpness = np.where(np.isin(index % 7, (2, 3)), 0.1, np.where(np.isin(index % 7, (0, 5)), 1.2, 1.0))
+    found = video.select_frames(video.FrameScores(index / 30, sharpness, grey), 30).chosen
+    assert not set(found) & set(np.flatnonzero(sharpness < 1))
+    assert {14, 15, 19} <= set(found)
+    assert max(np.diff(found)) == 4
+    assert len(found) == 30
+
+
+def test_no_frames_come_in_where_none_is_missing():
+    index = np.arange(60)
+    scores = video.FrameScores(
+        index / 30, np.where(index % 2, 1.0, 0.9), np.tile(index[:, None, None] * 4.0, (1, 4, 4))
+    )
+    assert video.select_frames(scores, 15).chosen == [*range(1, 60, 4)]
+
+
 def test_frames_are_turned_as_a_player_turns_them(sharp, tmp_path):
     plain = write_video(tmp_path / "plain.mp4", sharp[:3])
     turned = tmp_path / "turned.mp4"
