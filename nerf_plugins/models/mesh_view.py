@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from nerfstudio.utils.rich_utils import CONSOLE
@@ -34,18 +32,18 @@ class MeshView(nn.Module):
         self.show_button = ViewerButton("Show mesh", lambda _: self.show())
         self.hide_button = ViewerButton("Hide mesh", lambda _: self.hide())
         self.shown: GlbHandle | None = None
-        self.train_lock: threading.Lock | None = None
-        """What a training step holds; none where nothing is trained."""
 
     def show(self) -> None:
-        """Makes the mesh and shows it in place of the one before; where there is none, says why."""
+        """Makes the mesh and shows it in place of the one before; where there is none, says why.
+
+        The viewer calls it between two training steps, in which parameters may be replaced: it holds the steps' lock around each
+        control's callback (nerfstudio's Viewer, `cb_lock`). To take that here again would wait for ever.
+        """
         # Here, since it imports all of nerfstudio's models.
         from nerfstudio.viewer.viewer import VISER_NERFSTUDIO_SCALE_RATIO
 
         try:
-            # Not within a step: parameters may be replaced in it.
-            with self.train_lock or nullcontext():
-                mesh = self.make_mesh(int(self.resolution.value))
+            mesh = self.make_mesh(int(self.resolution.value))
         except InputError as e:
             CONSOLE.print(f"[yellow]No mesh to show: {e}[/yellow]")
             return

@@ -140,10 +140,14 @@ class VolumetricModel(Model):
     def forward(self, ray_bundle: RayBundle) -> dict[str, Any]:
         """nerfstudio's; on the CPU with as many threads as others leave CPUs. Never under autocast: fields say which of their layers are
         bf16, and distances stay float32."""
-        if self.load_follower is not None and self.device.type == "cpu":
-            self.load_follower.follow()
+        self._follow_load()
         with torch.autocast(self.device.type, enabled=False):
             return super().forward(ray_bundle)
+
+    def _follow_load(self) -> None:
+        """On the CPU, takes as many threads as others leave; before each call of the field."""
+        if self.load_follower is not None and self.device.type == "cpu":
+            self.load_follower.follow()
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -227,7 +231,6 @@ class VolumetricModel(Model):
         datamanager = attributes.pipeline.datamanager if attributes.pipeline is not None else None
         pixel_sampler = getattr(datamanager, "train_pixel_sampler", None)
         self.last_step = getattr(attributes.trainer, "last_step", None)
-        self.mesh_view.train_lock = getattr(attributes.trainer, "train_lock", None)
         optimizers = attributes.optimizers
         trained = [] if optimizers is None else list(optimizers.optimizers.values())
         lists = [] if optimizers is None else list(optimizers.parameters.values())
@@ -315,7 +318,11 @@ class VolumetricModel(Model):
         return self.space.complete(rays, ray_bundle, needs)
 
     def _points_at(self, positions: Tensor, time: float, directions: Tensor | None = None) -> Points:
-        """Positions in the space (n, 3) as the field sees them at a time, seen along unit directions in the world, if they are."""
+        """Positions in the space (n, 3) as the field sees them at a time, seen along unit directions in the world, if they are.
+
+        Each call of a field outside of a picture (a mesh, tracks) begins here, and so follows the load.
+        """
+        self._follow_load()
         times = torch.full_like(positions[:, 0], time) if "times" in self.field.needs else None
         return self.space.points_at(positions, self.field.needs, directions=directions, times=times)
 

@@ -124,6 +124,16 @@ def test_a_glb_has_a_pbr_material_with_both_textures(ball, tmp_path: Path):
         images = [np.asarray(getattr(m.visual.material, name)) for m in (ball, back)]
         np.testing.assert_array_equal(*images)
     assert back.visual.material.metallicFactor == 0.0
+    assert not back.visual.material.doubleSided
+
+
+def test_an_open_mesh_is_seen_from_behind(tmp_path: Path):
+    surface = sphere(0.7, color=by_place)
+    whole = simplify(meshes.extract_mesh(surface, 24), 400)
+    half = whole.slice_plane([0.0, 0.0, 0.0], [0.0, 0.0, 1.0])
+    meshes.write_mesh(texture_mesh(half, surface, SIZE, reach=0.1, eps=0.01), tmp_path / "half.glb")
+    (back,) = trimesh.load_scene(tmp_path / "half.glb", process=False).geometry.values()
+    assert back.visual.material.doubleSided
 
 
 def test_an_obj_comes_with_its_material_and_textures(ball, tmp_path: Path):

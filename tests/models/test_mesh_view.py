@@ -1,12 +1,16 @@
 """The mesh in the viewer: its buttons are found by nerfstudio and show the surface."""
 
+import socket
 import threading
+from contextlib import closing
 from types import SimpleNamespace
 
 import numpy as np
 import torch
+from nerfstudio.configs.base_config import ViewerConfig
 from nerfstudio.engine.callbacks import TrainingCallbackAttributes
 from nerfstudio.viewer.utils import parse_object
+from nerfstudio.viewer.viewer import Viewer
 from nerfstudio.viewer.viewer_elements import ViewerElement
 
 from nerf_plugins.data.crop import CropBox
@@ -52,23 +56,37 @@ def test_the_mesh_is_shown_and_hidden():
     model.mesh_view.hide()  # a second time does nothing
 
 
-def test_the_mesh_is_made_between_two_steps():
-    """In one, parameters may be replaced under it."""
+def test_the_button_of_the_viewer_makes_the_mesh_between_two_steps(tmp_path):
+    """In one, parameters may be replaced under it. nerfstudio's viewer holds the steps' lock around what a control calls."""
     model = sharp_sphere(half=2.0, centre=0.5)
-    scene = with_viewer(model)
-    model.mesh_view.resolution.value = 32
     lock = threading.Lock()
-    model.get_training_callbacks(
-        TrainingCallbackAttributes(None, None, None, SimpleNamespace(last_step=10, train_lock=lock))
-    )
-    with lock:
-        press = threading.Thread(target=model.mesh_view.show)
-        press.start()
-        press.join(0.5)
-        assert press.is_alive()
-        assert not scene.meshes
-    press.join(60)
-    assert scene.meshes
+    trainer = SimpleNamespace(last_step=10, train_lock=lock)
+    model.get_training_callbacks(TrainingCallbackAttributes(None, None, None, trainer))
+    datamanager = SimpleNamespace(includes_time=False)
+    pipeline = SimpleNamespace(datamanager=datamanager, model=model, device=torch.device("cpu"))
+    config = ViewerConfig(websocket_port=free_port(), quit_on_train_completion=True)
+    viewer = Viewer(config, tmp_path / "log" / "viewer", tmp_path, pipeline, train_lock=lock)
+    try:
+        model.mesh_view.resolution.gui_handle.value = 32
+        with lock:
+            press = threading.Thread(
+                target=model.mesh_view.show_button.cb_hook, args=[model.mesh_view.show_button], daemon=True
+            )
+            press.start()
+            press.join(0.5)
+            assert press.is_alive()
+            assert model.mesh_view.shown is None
+        press.join(60)
+        assert model.mesh_view.shown is not None
+        assert not lock.locked()
+    finally:
+        viewer.viser_server.stop()
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
 
 
 def test_no_surface_is_said(capsys):
