@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Literal, TypedDict
 
 from nerfstudio.configs.base_config import MachineConfig, ViewerConfig
-from nerfstudio.engine.optimizers import AdamOptimizerConfig, OptimizerConfig
+from nerfstudio.engine.optimizers import OptimizerConfig
 from nerfstudio.models.base_model import ModelConfig
 from nerfstudio.plugins.types import MethodSpecification
 
 from nerf_plugins.data.datamanager import NerfDataManagerConfig
 from nerf_plugins.data.pixel_sampler import CentreCropPixelSamplerConfig
+from nerf_plugins.engine.optimizers import FusedAdamOptimizerConfig
 from nerf_plugins.engine.pipeline import NerfPipelineConfig
 from nerf_plugins.engine.presets import default_device
 from nerf_plugins.engine.schedulers import TrainingLengthSchedulerConfig, WarmupExponentialSchedulerConfig
@@ -47,7 +48,7 @@ def make_method(
         pixel_weights: how much a pixel counts in the loss.
     """
     poses: Group = {
-        "optimizer": AdamOptimizerConfig(lr=1e-3, eps=1e-15),
+        "optimizer": FusedAdamOptimizerConfig(lr=1e-3, eps=1e-15),
         "scheduler": WarmupExponentialSchedulerConfig(warmup_steps=1, lr_final=1e-4),
     }
     pipeline = NerfPipelineConfig(

@@ -3,12 +3,9 @@
 Source: Wang et al., NeuS: Learning Neural Implicit Surfaces by Volume Rendering, 2021.
 """
 
-from nerfstudio.engine.optimizers import AdamOptimizerConfig
-
 from nerf_plugins.engine.presets import by_device
-from nerf_plugins.engine.schedulers import RisingSchedulerConfig
 from nerf_plugins.methods.base import make_method
-from nerf_plugins.methods.presets import march_to_surface, mlp_group
+from nerf_plugins.methods.presets import march_to_surface, mlp_group, variance_group
 from nerf_plugins.models.neus import NeuSModelConfig
 
 method = make_method(
@@ -19,9 +16,7 @@ method = make_method(
     ),
     groups={
         "fields": mlp_group(lr=5e-4, lr_final=5e-5),
-        # Once a surface is sharp, only what is near it is learnt, so the shape has to come first; while it is soft, colours hide a
-        # wrong shape.
-        "variance": {"optimizer": AdamOptimizerConfig(eps=1e-8), "scheduler": RisingSchedulerConfig()},
+        "variance": variance_group(),
     },
     steps=10_000,
 )

@@ -3,13 +3,10 @@
 Source: Wang et al., NeuS, 2021; Müller et al., Instant Neural Graphics Primitives, 2022.
 """
 
-from nerfstudio.engine.optimizers import AdamOptimizerConfig
-
 from nerf_plugins.engine.presets import by_device
-from nerf_plugins.engine.schedulers import RisingSchedulerConfig
 from nerf_plugins.fields.neus_hash import NeuSHashConfig
 from nerf_plugins.methods.base import make_method
-from nerf_plugins.methods.presets import hash_group, hash_table, march_to_surface
+from nerf_plugins.methods.presets import hash_group, hash_table, march_to_surface, variance_group
 from nerf_plugins.models.neus import NeuSModelConfig
 
 method = make_method(
@@ -22,7 +19,7 @@ method = make_method(
     ),
     groups={
         "fields": hash_group(warmup_steps=100, lr_final=5e-4),
-        "variance": {"optimizer": AdamOptimizerConfig(eps=1e-8), "scheduler": RisingSchedulerConfig()},  # see neus.py
+        "variance": variance_group(),
     },
     steps=5_000,
 )

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from nerfstudio.engine.optimizers import AdamOptimizerConfig
-
 from nerf_plugins.engine.optimizers import FusedAdamOptimizerConfig, MaskedAdamOptimizerConfig
 from nerf_plugins.engine.presets import by_device
-from nerf_plugins.engine.schedulers import WarmupExponentialSchedulerConfig
+from nerf_plugins.engine.schedulers import RisingSchedulerConfig, WarmupExponentialSchedulerConfig
 from nerf_plugins.fields.encodings import HashEncodingConfig, KPlanesEncodingConfig, WindowedEncodingConfig
 from nerf_plugins.fields.warps.screw import ScrewConfig
 from nerf_plugins.methods.base import Group
@@ -87,6 +85,12 @@ def screw_of_codes(elastic_mult: float) -> ScrewConfig:
     )
 
 
+def variance_group() -> Group:
+    """Of NeuS: once a surface is sharp, only what is near it is learnt, so the shape has to come first; while it is soft, colours hide a
+    wrong shape."""
+    return {"optimizer": FusedAdamOptimizerConfig(eps=1e-8), "scheduler": RisingSchedulerConfig()}
+
+
 def deformed_groups() -> dict[str, Group]:
     """Nerfies' rate for both networks."""
     return {"fields": mlp_group(), "warp": mlp_group()}
@@ -111,7 +115,7 @@ def planes() -> KPlanesEncodingConfig:
 def mlp_group(lr: float = 1e-3, lr_final: float = 1e-4, warmup_steps: int = 250) -> Group:
     """Adam for a field whose layers are all it has."""
     return {
-        "optimizer": AdamOptimizerConfig(lr=lr, eps=1e-8),
+        "optimizer": FusedAdamOptimizerConfig(lr=lr, eps=1e-8),
         "scheduler": WarmupExponentialSchedulerConfig(warmup_steps=warmup_steps, lr_final=lr_final),
     }
 
