@@ -3,6 +3,8 @@
 # ruff: noqa: D103  (Warp functions: the module and the ops' docstrings say what is computed)
 import warp as wp
 
+from nerf_plugins.kernels.points import nearness
+
 wp.set_module_options({"enable_backward": False})
 
 
@@ -66,7 +68,7 @@ def cone_points(
     x = wp.cw_mul(origins[ray] + t * directions[ray], scale) + box_shift[0]
     stretch = scale[0] * scale[1] * scale[2]  # of volumes
     if contracted != 0:
-        one_over = 1.0 / wp.max(wp.max(wp.abs(x[0]), wp.abs(x[1])), wp.max(wp.abs(x[2]), 1.0))
+        one_over = nearness(x)
         nearer = (2.0 - one_over) * one_over
         x = (0.5 * nearer) * x
         stretch *= 0.125 * (nearer * one_over) * (nearer * one_over)

@@ -9,6 +9,7 @@ from nerf_plugins.ops.march import empty_blocks, march_grid
 from nerf_plugins.ops.masked_adam import masked_adam_
 from nerf_plugins.ops.packed import PackedSamples, pack_sections, select_samples
 from nerf_plugins.ops.planes import PlaneGroup, PlaneLayout, plane_layout, plane_products, split_planes
+from nerf_plugins.ops.points import ray_points
 from nerf_plugins.ops.rays import PixelRays, lens_rays, pinhole_rays
 from nerf_plugins.ops.sample_pdf import sample_pdf
 from nerf_plugins.ops.sdf_opacity import sdf_optical_depths
@@ -43,6 +44,7 @@ __all__ = [
     "pinhole_rays",
     "plane_layout",
     "plane_products",
+    "ray_points",
     "sample_pdf",
     "sdf_optical_depths",
     "select_samples",

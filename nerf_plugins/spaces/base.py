@@ -132,7 +132,9 @@ class Space(nn.Module, ABC):
         """
         of_rays = {"directions": rays.viewdirs, "times": rays.times, "camera_indices": rays.camera_indices}
         if not needs & _GAUSSIANS:
-            positions = self.field_positions(rays.positions(ray_indices, torch.lerp(t_starts, t_ends, 0.5)))
+            positions = self.middles_at_once(rays, ray_indices, t_starts, t_ends)
+            if positions is None:
+                positions = self.field_positions(rays.positions(ray_indices, torch.lerp(t_starts, t_ends, 0.5)))
             return Points(positions, ray_indices, **of_rays)
         assert rays.radii is not None, "the space completes the rays for a field that needs cones"
         if "covariances" not in needs and (seen := self.cones_at_once(rays, ray_indices, t_starts, t_ends)) is not None:
@@ -143,6 +145,14 @@ class Space(nn.Module, ABC):
         scales = spread.scales * self.field_scale(means) if "scales" in needs else None
         covariances = self._covariances(means, spread, rays, ray_indices) if "covariances" in needs else None
         return Points(self.field_positions(means), ray_indices, **of_rays, scales=scales, covariances=covariances)
+
+    def middles_at_once(
+        self, rays: Rays, ray_indices: Int[Tensor, "n"], t_starts: Float[Tensor, "n"], t_ends: Float[Tensor, "n"]
+    ) -> Float[Tensor, "n 3"] | None:
+        """Middles of pieces of rays in the field's space, of rays that learn nothing; None where the space cannot say them in one pass, and
+        then they come from its :meth:`field_positions`.
+        """
+        return None
 
     def cones_at_once(
         self, rays: Rays, ray_indices: Int[Tensor, "n"], t_starts: Float[Tensor, "n"], t_ends: Float[Tensor, "n"]

@@ -9,13 +9,13 @@ from jaxtyping import Float, Int
 from nerfstudio.cameras.rays import RayBundle
 from torch import Tensor
 
-from nerf_plugins.ops import ConePoints, cone_points
+from nerf_plugins.ops import ConePoints, cone_points, ray_points
 from nerf_plugins.rays import Rays
 from nerf_plugins.spaces.base import Space
 from nerf_plugins.spaces.bounds import box_span, flat_bounds
 
 
-class _ToField(NamedTuple):
+class ToField(NamedTuple):
     """What takes a box's positions to the field's."""
 
     scale: Float[Tensor, "3"]
@@ -38,7 +38,7 @@ class BoxSpace(Space):
         [0.5, 0.0, 1.0]
     """
 
-    _known: tuple[Tensor, int, _ToField] | None = None
+    _known: tuple[Tensor, int, ToField] | None = None
 
     def rays(self, ray_bundle: RayBundle, near_plane: float, far_plane: float) -> Rays:
         """The bundle's rays in this space, from near to far plane (world distances)."""
@@ -53,13 +53,13 @@ class BoxSpace(Space):
         to_field = self._to_field()
         return torch.addcmul(to_field.shift, positions, to_field.scale)
 
-    def _to_field(self) -> _ToField:
+    def _to_field(self) -> ToField:
         """Computed when the box is another than at the last call."""
         known, version = self._known, self.aabb._version
         if known is None or known[0] is not self.aabb or known[1] != version:
             scale = 1.0 / self._half
             shift = -0.5 * (self.aabb[0] + self.aabb[1]) * scale
-            known = self._known = (self.aabb, version, _ToField(scale, shift, scale.prod() ** (1 / 3)))
+            known = self._known = (self.aabb, version, ToField(scale, shift, scale.prod() ** (1 / 3)))
         return known[2]
 
     def clip(self, rays: Rays) -> tuple[Float[Tensor, "n_rays"], Float[Tensor, "n_rays"]]:
@@ -80,6 +80,13 @@ class BoxSpace(Space):
         """One over half the box's side, as the geometric mean over its sides."""
         return self._to_field().mean_scale.expand(len(positions))
 
+    def middles_at_once(
+        self, rays: Rays, ray_indices: Int[Tensor, "n"], t_starts: Float[Tensor, "n"], t_ends: Float[Tensor, "n"]
+    ) -> Float[Tensor, "n 3"] | None:
+        """See :class:`Space`; None in a space that is made of this one and has another map."""
+        has_this_map = type(self).field_positions is BoxSpace.field_positions
+        return self._mapped_middles(rays, ray_indices, t_starts, t_ends, contracted=False) if has_this_map else None
+
     def cones_at_once(
         self, rays: Rays, ray_indices: Int[Tensor, "n"], t_starts: Float[Tensor, "n"], t_ends: Float[Tensor, "n"]
     ) -> ConePoints | None:
@@ -87,11 +94,19 @@ class BoxSpace(Space):
         has_this_map = type(self).field_positions is BoxSpace.field_positions
         return self._mapped_cones(rays, ray_indices, t_starts, t_ends, contracted=False) if has_this_map else None
 
+    def _mapped_middles(
+        self, rays: Rays, ray_indices: Tensor, t_starts: Tensor, t_ends: Tensor, contracted: bool
+    ) -> Tensor | None:
+        if _learn(rays):
+            return None
+        to_field = self._to_field()
+        places = (t_starts, t_ends, rays.origins, rays.directions, ray_indices.int())
+        return ray_points(*places, to_field.scale, to_field.shift, contracted=contracted)
+
     def _mapped_cones(
         self, rays: Rays, ray_indices: Tensor, t_starts: Tensor, t_ends: Tensor, contracted: bool
     ) -> ConePoints | None:
-        """None of rays that learn, those of cameras that are refined: the kernel has no gradient."""
-        if rays.radii is None or rays.origins.requires_grad or rays.directions.requires_grad:
+        if rays.radii is None or _learn(rays):
             return None
         places = (t_starts, t_ends, rays.origins, rays.directions, rays.radii, ray_indices)
         to_field = self._to_field()
@@ -100,3 +115,8 @@ class BoxSpace(Space):
     @property
     def _half(self) -> Tensor:
         return 0.5 * (self.aabb[1] - self.aabb[0])
+
+
+def _learn(rays: Rays) -> bool:
+    """Whether they are those of cameras that are refined: the kernels that take pieces of rays to the field have no gradient."""
+    return rays.origins.requires_grad or rays.directions.requires_grad

@@ -54,6 +54,13 @@ class ContractedSpace(BoxSpace):
         norm = super().field_positions(positions).abs().amax(-1).clamp(min=1.0)
         return 0.5 * ((2.0 - 1.0 / norm) / norm**2) ** (2 / 3) * super().field_scale(positions)
 
+    def middles_at_once(
+        self, rays: Rays, ray_indices: Int[Tensor, "n"], t_starts: Float[Tensor, "n"], t_ends: Float[Tensor, "n"]
+    ) -> Float[Tensor, "n 3"] | None:
+        """See :class:`BoxSpace`."""
+        has_this_map = type(self).field_positions is ContractedSpace.field_positions
+        return self._mapped_middles(rays, ray_indices, t_starts, t_ends, contracted=True) if has_this_map else None
+
     def cones_at_once(
         self, rays: Rays, ray_indices: Int[Tensor, "n"], t_starts: Float[Tensor, "n"], t_ends: Float[Tensor, "n"]
     ) -> ConePoints | None:

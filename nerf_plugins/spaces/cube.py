@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from nerfstudio.cameras.rays import RayBundle
 from torch import Tensor
 
 from nerf_plugins.rays import Rays
 from nerf_plugins.spaces.bounds import flat_bounds
-from nerf_plugins.spaces.box import BoxSpace
+from nerf_plugins.spaces.box import BoxSpace, ToField
 
 
 class CubeSpace(BoxSpace):
@@ -26,6 +26,8 @@ class CubeSpace(BoxSpace):
         ([1.0, 0.5, 0.0], [[-1.0, -0.5, -0.5], [1.0, 0.5, 0.5]])
     """
 
+    ones: Tensor
+    zeros: Tensor
     centre: Tensor
     scale: Tensor
     """World units per unit of the cube, ()."""
@@ -33,6 +35,8 @@ class CubeSpace(BoxSpace):
     def __init__(self, aabb: Float[Tensor, "2 3"]) -> None:
         half = 0.5 * (aabb[1] - aabb[0]).float()
         super().__init__(torch.stack([-half, half]) / half.max())
+        self.register_buffer("ones", torch.ones(3), persistent=False)
+        self.register_buffer("zeros", torch.zeros(3), persistent=False)
         self.register_buffer("centre", 0.5 * (aabb[0] + aabb[1]).float())
         self.register_buffer("scale", half.max())
 
@@ -54,6 +58,16 @@ class CubeSpace(BoxSpace):
     def field_positions(self, positions: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3"]:
         """The same positions."""
         return positions
+
+    def middles_at_once(
+        self, rays: Rays, ray_indices: Int[Tensor, "n"], t_starts: Float[Tensor, "n"], t_ends: Float[Tensor, "n"]
+    ) -> Float[Tensor, "n 3"] | None:
+        """See :class:`BoxSpace`."""
+        has_this_map = type(self).field_positions is CubeSpace.field_positions
+        return self._mapped_middles(rays, ray_indices, t_starts, t_ends, contracted=False) if has_this_map else None
+
+    def _to_field(self) -> ToField:
+        return ToField(self.ones, self.zeros, self.one)
 
     def push_forward(self, positions: Float[Tensor, "n 3"], vectors: Float[Tensor, "n k 3"]) -> Float[Tensor, "n k 3"]:
         """The same vectors."""

@@ -3,6 +3,7 @@ import torch
 from nerfstudio.cameras.rays import RayBundle
 
 from nerf_plugins.errors import InputError
+from nerf_plugins.rays import Rays
 from nerf_plugins.spaces import SPACES, BoxSpace, ContractedSpace, CubeSpace, NDCSpace, box_span, suitable_space
 
 AABB = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 3.0, 1.0]])
@@ -153,3 +154,41 @@ def test_where_rays_enter_and_leave_a_box_by_hand():
     assert leave[[0, 1, 2, 4]].tolist() == [4.0, 1.5, -2.0, 4.0]
     assert enter[3] > leave[3]
     assert box_span(origins[None], directions[None], aabb)[0].shape == (1, 5)
+
+
+SPACE_CLASSES = [BoxSpace, ContractedSpace, CubeSpace]
+PIECES = (torch.tensor([0, 0, 1], dtype=torch.int32), torch.tensor([0.0, 1.0, 3.0]), torch.tensor([0.5, 2.0, 40.0]))
+
+
+def two_rays(space: BoxSpace) -> Rays:
+    return space.rays(bundle([[0.1, 0.2, 0.3], [1.0, -1.0, 0.5]], [[0.6, 0.0, 0.8], [0.0, 1.0, 0.0]]), 0.0, 1000.0)
+
+
+@pytest.mark.parametrize("base", SPACE_CLASSES)
+def test_middles_in_one_pass_are_those_of_the_spaces_map(monkeypatch: pytest.MonkeyPatch, base: type[BoxSpace]):
+    space = base(AABB)
+    rays = two_rays(space)
+    at_once = space.points(rays, *PIECES).positions
+    monkeypatch.setattr(space, "middles_at_once", lambda *_: None)
+    torch.testing.assert_close(at_once, space.points(rays, *PIECES).positions, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("base", SPACE_CLASSES)
+def test_a_space_with_another_map_has_its_own_middles(base: type[BoxSpace]):
+    class Halved(base):
+        def field_positions(self, positions: torch.Tensor) -> torch.Tensor:
+            return 0.5 * super().field_positions(positions)
+
+    own, theirs = Halved(AABB), base(AABB)
+    expected = 0.5 * theirs.points(two_rays(theirs), *PIECES).positions
+    torch.testing.assert_close(own.points(two_rays(own), *PIECES).positions, expected)
+
+
+@pytest.mark.parametrize("base", SPACE_CLASSES)
+def test_rays_that_learn_take_their_gradient_through_the_middles(base: type[BoxSpace]):
+    space = base(AABB)
+    rays = two_rays(space)
+    rays = rays._replace(origins=rays.origins.clone().requires_grad_())
+    space.points(rays, *PIECES).positions.sum().backward()
+    assert rays.origins.grad is not None
+    assert rays.origins.grad.abs().min() > 0
