@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float
@@ -58,7 +59,7 @@ class FrequencyEncoding(Encoding):
 
         Source: Barron et al., Mip-NeRF, 2021, equation 13, for a round Gaussian.
         """
-        frequencies = _frequencies(scales, self.config.n_frequencies, self.config.base_frequency)
+        frequencies = _frequencies_of(scales, self.config.n_frequencies, self.config.base_frequency)
         octaves = torch.exp(-0.5 * (scales[:, None] * frequencies) ** 2).repeat_interleave(3, dim=-1)
         return torch.cat([torch.ones_like(octaves[:, :1]).expand(-1, 3), octaves, octaves], dim=-1)
 
@@ -81,7 +82,7 @@ def encode_backward(
     base_frequency: float = torch.pi,
 ) -> Float[Tensor, "n 3"]:
     """The gradient with respect to ``x`` of a scalar whose gradient with respect to ``encode(x)`` is ``grad``; itself differentiable."""
-    frequencies = _frequencies(x, n_frequencies, base_frequency)[:, None]
+    frequencies = _frequencies_of(x, n_frequencies, base_frequency)[:, None]
     phases = _phases(x, n_frequencies, base_frequency)
     shape = (len(x), n_frequencies, 3)
     width = 3 * n_frequencies
@@ -89,9 +90,16 @@ def encode_backward(
     return grad[:, :3] + (frequencies * (torch.cos(phases) * grad_sin - torch.sin(phases) * grad_cos)).sum(-2)
 
 
-def _frequencies(x: Tensor, n_frequencies: int, base_frequency: float) -> Tensor:
-    return base_frequency * 2.0 ** torch.arange(n_frequencies, dtype=x.dtype, device=x.device)
-
-
 def _phases(x: Tensor, n_frequencies: int, base_frequency: float) -> Tensor:
-    return x[..., None, :] * _frequencies(x, n_frequencies, base_frequency)[:, None]
+    return x[..., None, :] * _frequencies_of(x, n_frequencies, base_frequency)[:, None]
+
+
+def _frequencies_of(x: Tensor, n_frequencies: int, base_frequency: float) -> Tensor:
+    return _frequencies(n_frequencies, base_frequency, x.dtype, x.device)
+
+
+@lru_cache(maxsize=32)
+def _frequencies(n: int, base_frequency: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The same in each step, and nobody writes into it."""
+    with torch.inference_mode(False):  # a training step may be the next to take them
+        return base_frequency * 2.0 ** torch.arange(n, dtype=dtype, device=device)
