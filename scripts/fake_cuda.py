@@ -36,6 +36,8 @@ _NO_KERNEL = {
     "set_",
 }
 _NO_KERNEL |= {"is_pinned", "record_stream", "lift_fresh", "_local_scalar_dense"}
+# Torch counts those of a product with a bias, not those of one whose positive part is taken at once.
+_FLOPS = {**flop_registry, torch.ops.aten._addmm_activation: flop_registry[torch.ops.aten.addmm]}
 # Stands for the length of what is sized by values.
 _SOME = 8
 
@@ -103,7 +105,7 @@ class Recorder(TorchDispatchMode):
         result = func(*args, **kwargs) if result is None else result
         outputs = [value for value in tree_leaves(result) if isinstance(value, Tensor)]
         if (on_device or any(value.device.type == "cuda" for value in outputs)) and _launches(func, name):
-            count_flops = flop_registry.get(func._overloadpacket, lambda *_, **__: 0)
+            count_flops = _FLOPS.get(func._overloadpacket, lambda *_, **__: 0)
             operation = Operation(
                 self.record.phase,
                 name,

@@ -17,7 +17,16 @@ from nerf_plugins.fields.activations import softplus
 from nerf_plugins.fields.appearance import make_appearance
 from nerf_plugins.fields.base import NO_DATASET, Dataset, Parts, split_parts
 from nerf_plugins.fields.encodings import FrequencyEncoding, FrequencyEncodingConfig
-from nerf_plugins.fields.layers import first_rows, pad_columns, pad_rows, padded_product
+from nerf_plugins.fields.layers import (
+    Product,
+    first_rows,
+    multiply,
+    multiply_relu,
+    pad_columns,
+    pad_rows,
+    padded,
+    padded_factors,
+)
 from nerf_plugins.fields.precision import resolve_precision
 from nerf_plugins.fields.sdf import Geometry, SDFField, SDFFieldConfig, settle_on_sphere
 from nerf_plugins.rays import Points
@@ -127,10 +136,12 @@ class NeuSMLP(SDFField):
         known = [positions, encoded, geometry.gradients, geometry.features, *self.appearance.inputs(points)]
         inputs = pad_rows(torch.cat(known, dim=-1))
         hidden = pad_columns(inputs.to(resolve_precision(self.config.precision, positions.device)))
-        for weight, bias in _weights(self.color_layers):
-            hidden = F.relu(padded_product(hidden, [weight], [bias]))
-        weight, bias = _weights([self.color_head])[0]
-        raw = first_rows(padded_product(hidden, [weight], [bias]), len(positions))[:, :3]
+        columns = [hidden.shape[1], *[padded(self.config.color_width)] * self.config.color_layers]
+        known = zip(_weights([*self.color_layers, self.color_head]), columns)  # type: ignore[list-item]
+        *factors, of_head = padded_factors([Product([weight], [bias], n) for (weight, bias), n in known], hidden.dtype)
+        for of_layer in factors:
+            hidden = multiply_relu(hidden, of_layer)
+        raw = first_rows(multiply(hidden, of_head), len(positions))[:, :3]
         return self.appearance.adjusted(torch.sigmoid(raw.float()), points)
 
     def _hidden(self, positions: Tensor, weights: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, list[Tensor]]:

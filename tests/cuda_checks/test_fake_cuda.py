@@ -101,6 +101,14 @@ def test_launches_of_a_step_by_hand(fake_cuda):
     assert weight.grad.shape == (8, 4)
 
 
+def test_a_product_whose_positive_part_is_taken_at_once_counts_as_one(fake_cuda):
+    record = fake_cuda.Record()
+    with fake_cuda.fake_cuda(record, number=1.0):
+        bias, x, weight = (torch.rand(*shape, device="cuda") for shape in ((4,), (64, 8), (8, 4)))
+        torch._addmm_activation(bias, x, weight)
+    assert [o.flops for o in record.operations if o.name == "_addmm_activation"] == [2 * 64 * 8 * 4]
+
+
 def test_the_graph_is_walked_as_by_torch(fake_cuda):
     """Values reused, broadcast, without gradient and through an autograd.Function of two outputs: on the CPU the walk computes."""
 
