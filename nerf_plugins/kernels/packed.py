@@ -23,3 +23,29 @@ def allot_slots(
         count = 0
         wp.atomic_add(n_dropped_rays, 0, 1)
     packed_info[i] = wp.vec2i(int(start), count)
+
+
+@wp.kernel
+def write_sections(
+    first_ray: int,
+    n: int,
+    t_starts: wp.array[float],
+    t_ends: wp.array[float],
+    keep: wp.array[wp.uint8],
+    packed_info: wp.array[wp.vec2i],
+    ray_indices: wp.array[int],
+    packed_starts: wp.array[float],
+    packed_ends: wp.array[float],
+):
+    """``n``: sections of a ray, kept or not."""
+    i = first_ray + wp.tid()
+    slot = packed_info[i][0]
+    end = slot + packed_info[i][1]
+    k = i * n
+    while slot < end:
+        if keep[k] != wp.uint8(0):
+            ray_indices[slot] = i
+            packed_starts[slot] = t_starts[k]
+            packed_ends[slot] = t_ends[k]
+            slot = slot + 1
+        k = k + 1

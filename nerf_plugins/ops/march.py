@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from nerf_plugins.ops._checks import require_count, require_positive, require_same_device, require_tensor
-from nerf_plugins.ops.packed import INT32_MAX, PackedSamples, allot
+from nerf_plugins.ops.packed import INT32_MAX, PackedSamples, allot, zero_samples
 
 
 @torch.no_grad()
@@ -118,10 +118,9 @@ def march_grid(
     counts = torch.empty(n_rays, dtype=torch.int32, device=device)
     launch(kernels.count_samples, n_rays, [*rays, limit, counts], device)
     packed_info, n_samples, n_dropped_rays, n_wanted = allot(counts, capacity)
-    ray_indices, t_starts, t_ends = torch.zeros(3, n_samples, dtype=torch.int32, device=device).unbind(0)
-    t_starts, t_ends = t_starts.view(torch.float32), t_ends.view(torch.float32)
-    launch(kernels.write_samples, n_rays, [*rays, packed_info, ray_indices, t_starts, t_ends], device)
-    return PackedSamples(ray_indices, t_starts, t_ends, packed_info, n_dropped_rays, n_wanted)
+    packed = zero_samples(n_samples, device)
+    launch(kernels.write_samples, n_rays, [*rays, packed_info, *packed], device)
+    return PackedSamples(*packed, packed_info, n_dropped_rays, n_wanted)
 
 
 # Blocks of 32 cells a side; larger ones would be rare.

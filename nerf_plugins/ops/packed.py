@@ -72,15 +72,20 @@ def pack_sections(
     device = require_same_device(t_starts=t_starts, t_ends=t_ends, keep=keep)
     capacity = None if capacity is None else require_count("capacity", capacity, 0)
     packed_info, n_samples, n_dropped_rays, n_wanted = allot(keep.sum(-1, dtype=torch.int32), capacity)
-    # Where each section goes; what is not kept goes to one slot past the end, which is cut off.
-    slots = packed_info[:, :1] + torch.cumsum(keep, -1, dtype=torch.int32) - 1
-    slots = torch.where(keep & (packed_info[:, 1:] > 0), slots, n_samples).long().view(-1)
-    rays = torch.arange(len(keep), dtype=torch.int32, device=device)[:, None].expand_as(keep)
 
-    def scatter(values: Tensor) -> Tensor:
-        return values.new_zeros(n_samples + 1).index_copy_(0, slots, values.reshape(-1))[:n_samples]
+    from nerf_plugins.kernels.launch import launch
+    from nerf_plugins.kernels.packed import write_sections
 
-    return PackedSamples(scatter(rays), scatter(t_starts), scatter(t_ends), packed_info, n_dropped_rays, n_wanted)
+    packed = zero_samples(n_samples, device)
+    sections = [keep.shape[1], t_starts.view(-1), t_ends.view(-1), keep.view(-1)]
+    launch(write_sections, len(keep), [*sections, packed_info, *packed], device)
+    return PackedSamples(*packed, packed_info, n_dropped_rays, n_wanted)
+
+
+def zero_samples(n_samples: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Zeros for indices of rays, starts and ends, (n_samples,) each."""
+    ray_indices, t_starts, t_ends = torch.zeros(3, n_samples, dtype=torch.int32, device=device).unbind(0)
+    return ray_indices, t_starts.view(torch.float32), t_ends.view(torch.float32)
 
 
 @torch.no_grad()

@@ -59,9 +59,9 @@ def sample_pdf(
     from nerf_plugins.kernels import sample_pdf as kernels
     from nerf_plugins.kernels.launch import launch
 
-    cdf = torch.zeros_like(weights)
+    cdf = torch.empty_like(weights)  # nobody looks at what it has in padding
     launch(kernels.accumulate_pdf, packed_info.shape[0], [weights, packed_info, _PADDING, cdf], device)
-    t = torch.zeros_like(u)
+    t = torch.empty_like(u)
     flat = [u.shape[1], u.view(-1), t.view(-1)]
     launch(kernels.invert_cdf, u.numel(), [t_starts, t_ends, packed_info, cdf, *flat], device)
     return t
