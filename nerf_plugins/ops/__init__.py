@@ -1,5 +1,6 @@
 """Public stateless functions on torch tensors, on CUDA and CPU: arguments checked, gradients where they make sense."""
 
+from nerf_plugins.ops.box import clip_rays
 from nerf_plugins.ops.composite import Composited, blend_background, composite
 from nerf_plugins.ops.cones import ConeMoments, ConePoints, cone_moments, cone_points
 from nerf_plugins.ops.distortion import distortion_loss
@@ -27,6 +28,7 @@ __all__ = [
     "PlaneGroup",
     "PlaneLayout",
     "blend_background",
+    "clip_rays",
     "composite",
     "cone_moments",
     "cone_points",

@@ -16,7 +16,7 @@ BELOW_ONE = 1.0 - 2**-24
 
 
 def even_edges(
-    n_rays: int, n: int, device: torch.device, stratified: bool, ends: bool = False
+    n_rays: int, n: int, device: torch.device, stratified: bool, ends: bool = False, last: float = 1.0
 ) -> Float[Tensor, "n_rays n_edges"]:
     """The ``n + 1`` edges of n even shares of [0, 1].
 
@@ -26,14 +26,25 @@ def even_edges(
         device: of the result.
         stratified: move each inner edge by up to half a share.
         ends: move the first and the last one too, within [0, 1].
+        last: where the last one is, unless it is moved.
     """
-    s = torch.linspace(0.0, 1.0, n + 1, device=device).expand(n_rays, -1)
     if not stratified:
-        return s
-    jitter = (torch.rand(n_rays, n + 1, device=device) - 0.5) / n
-    if ends:
-        return (s + jitter).clamp(0.0, 1.0)
-    return torch.cat([s[:, :1], s[:, 1:-1] + jitter[:, 1:-1], s[:, -1:]], dim=-1)
+        return _edge_ranges(n, 0.0, ends, last, device)[0].expand(n_rays, -1)
+    lows, widths = _edge_ranges(n, 1.0 / n, ends, last, device)
+    edges = torch.addcmul(lows, torch.rand(n_rays, n + 1, device=device), widths)
+    return edges.clamp(0.0, 1.0) if ends else edges
+
+
+@lru_cache(maxsize=32)
+def _edge_ranges(n: int, width: float, ends: bool, last: float, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Where each edge may begin and how far its range goes, (n + 1,) each: the same in each step, and nobody writes into them."""
+    with torch.inference_mode(False):  # a training step may be the next to take them
+        edges = torch.linspace(0.0, 1.0, n + 1, device=device)
+        widths = torch.full_like(edges, width)
+        edges[-1] = last
+        if not ends:
+            widths[0] = widths[-1] = 0.0
+        return edges - 0.5 * widths, widths
 
 
 def quantiles(n_rays: int, n: int, device: torch.device, stratified: bool) -> Float[Tensor, "n_rays n"]:

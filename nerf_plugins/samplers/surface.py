@@ -121,7 +121,7 @@ class SurfaceSampler(GridSampler[Surface]):
 
     def _quantiles(self, n_rays: int, device: torch.device, stratified: bool) -> Tensor:
         """(n_rays, n + 1) ascending from 0 to 1: without the tails some light would leak through every surface."""
-        return even_edges(n_rays, self.config.n_samples, device, stratified).clamp(max=BELOW_ONE)
+        return even_edges(n_rays, self.config.n_samples, device, stratified, last=BELOW_ONE)
 
     def _optical_depths(self, rays: Rays, steps: PackedSamples, scene: Surface, inv_s: Tensor) -> Tensor:
         """Of the march's steps; the slope at a step is the steeper fall towards its two neighbours."""

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from nerfstudio.cameras.rays import RayBundle
 from torch import Tensor
 
-from nerf_plugins.ops import ConePoints, cone_points, ray_points
+from nerf_plugins.ops import ConePoints, clip_rays, cone_points, ray_points
 from nerf_plugins.rays import Rays
 from nerf_plugins.spaces.base import Space
 from nerf_plugins.spaces.bounds import box_span, flat_bounds
@@ -64,6 +64,8 @@ class BoxSpace(Space):
 
     def clip(self, rays: Rays) -> tuple[Float[Tensor, "n_rays"], Float[Tensor, "n_rays"]]:
         """Near and far of the part of each ray that is in the box; near = far where none is."""
+        if not _learn(rays):
+            return clip_rays(rays.origins, rays.directions, rays.nears, rays.fars, self.aabb)
         enter, leave = box_span(rays.origins, rays.directions, self.aabb)
         nears, fars = torch.maximum(enter, rays.nears), torch.minimum(leave, rays.fars)
         return nears, torch.maximum(nears, fars)
@@ -118,5 +120,5 @@ class BoxSpace(Space):
 
 
 def _learn(rays: Rays) -> bool:
-    """Whether they are those of cameras that are refined: the kernels that take pieces of rays to the field have no gradient."""
+    """Whether they are those of cameras that are refined: the kernels have no gradient."""
     return rays.origins.requires_grad or rays.directions.requires_grad

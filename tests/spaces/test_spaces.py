@@ -192,3 +192,14 @@ def test_rays_that_learn_take_their_gradient_through_the_middles(base: type[BoxS
     space.points(rays, *PIECES).positions.sum().backward()
     assert rays.origins.grad is not None
     assert rays.origins.grad.abs().min() > 0
+
+
+def test_rays_that_learn_are_clipped_to_the_same_part_and_take_its_gradient():
+    space = BoxSpace(AABB)
+    rays = two_rays(space)
+    learning = rays._replace(origins=rays.origins.clone().requires_grad_())
+    nears, fars = space.clip(learning)
+    torch.testing.assert_close((nears.detach(), fars.detach()), space.clip(rays))
+    (nears + fars).sum().backward()
+    assert learning.origins.grad is not None
+    assert learning.origins.grad.abs().max() > 0
