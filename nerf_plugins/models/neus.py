@@ -20,7 +20,7 @@ from nerf_plugins.fields.neus_mlp import NeuSMLPConfig
 from nerf_plugins.fields.sdf import Geometry, SDFField, SDFFieldConfig, Surface, Variance, points_a_call
 from nerf_plugins.models.outside import Behind, OutsideConfig, OutsideScene
 from nerf_plugins.models.volumetric import VolumetricModel, VolumetricModelConfig
-from nerf_plugins.ops import Composited, PackedSamples, composite, sdf_optical_depths
+from nerf_plugins.ops import Composited, PackedSamples, composite, eikonal_error, sdf_densities
 from nerf_plugins.rays import Points, Rays
 from nerf_plugins.samplers.sphere_tracing import trace
 from nerf_plugins.samplers.surface import SurfaceSamplerConfig
@@ -206,20 +206,19 @@ class NeuSModel(VolumetricModel):
         t_starts, t_ends = samples.t_starts[part], samples.t_ends[part]
         points = self.space.points(rays, samples.ray_indices[part], t_starts, t_ends, self.field.needs)
         assert points.directions is not None
+        assert points.ray_indices is not None
         geometry = self.field.geometry(points)
-        viewdirs = points.per_point(points.directions)
-        slopes = (geometry.gradients * viewdirs).sum(-1)
-        widths = t_ends - t_starts
-        depths = sdf_optical_depths(geometry.sdf - level, slopes, widths, self.variance(), self.progress)
-        return points, depths / widths.clamp(min=1e-10), self.field.color(points, geometry), geometry
+        sdf = geometry.sdf - level if level else geometry.sdf
+        places = (points.directions, points.ray_indices, t_starts, t_ends)
+        sigmas = sdf_densities(sdf, geometry.gradients, *places, self.variance(), self.progress)
+        return points, sigmas, self.field.color(points, geometry), geometry
 
     def _render_training(self, rays: Rays, samples: PackedSamples) -> tuple[Composited, Points, dict[str, Tensor]]:
         points, sigmas, rgbs, geometry = self._evaluate(rays, samples, slice(None), level=0.0)
         rendered = composite(sigmas, rgbs, samples.t_starts, samples.t_ends, samples.packed_info)
-        is_sample = (samples.t_ends > samples.t_starts).float()  # and not padding of a fixed buffer
-        errors = (geometry.gradients.norm(dim=-1) - 1.0) ** 2
-        regularisers = {"eikonal_error": (errors * is_sample).sum() / is_sample.sum().clamp(min=1.0)}
+        regularisers = {"eikonal_error": eikonal_error(geometry.gradients, samples.t_starts, samples.t_ends)}
         if self.config.curvature_loss_mult > 0:
+            is_sample = (samples.t_ends > samples.t_starts).float()  # and not padding of a fixed buffer
             curvatures = self._curvatures(points)
             regularisers["curvature"] = (curvatures * is_sample).sum() / is_sample.sum().clamp(min=1.0)
         return rendered, points, regularisers

@@ -4,6 +4,7 @@ from nerf_plugins.ops.box import clip_rays
 from nerf_plugins.ops.composite import Composited, blend_background, composite
 from nerf_plugins.ops.cones import ConeMoments, ConePoints, cone_moments, cone_points
 from nerf_plugins.ops.distortion import distortion_loss
+from nerf_plugins.ops.eikonal import eikonal_error
 from nerf_plugins.ops.hash_encoding import HashLevels, hash_encode, hash_encode_backward, hash_levels
 from nerf_plugins.ops.interlevel import interlevel_loss
 from nerf_plugins.ops.march import empty_blocks, march_grid
@@ -13,8 +14,9 @@ from nerf_plugins.ops.planes import PlaneGroup, PlaneLayout, plane_layout, plane
 from nerf_plugins.ops.points import ray_points
 from nerf_plugins.ops.rays import PixelRays, lens_rays, pinhole_rays
 from nerf_plugins.ops.sample_pdf import sample_pdf
-from nerf_plugins.ops.sdf_opacity import sdf_optical_depths
+from nerf_plugins.ops.sdf_opacity import sdf_densities, sdf_optical_depths
 from nerf_plugins.ops.strain import log_strain
+from nerf_plugins.ops.surface import Exploration, Sections, surface_sections, surface_weights
 from nerf_plugins.ops.voxel_tv import voxel_tv
 from nerf_plugins.ops.voxels import voxel_look_up
 
@@ -22,17 +24,20 @@ __all__ = [
     "Composited",
     "ConeMoments",
     "ConePoints",
+    "Exploration",
     "HashLevels",
     "PackedSamples",
     "PixelRays",
     "PlaneGroup",
     "PlaneLayout",
+    "Sections",
     "blend_background",
     "clip_rays",
     "composite",
     "cone_moments",
     "cone_points",
     "distortion_loss",
+    "eikonal_error",
     "empty_blocks",
     "hash_encode",
     "hash_encode_backward",
@@ -48,9 +53,12 @@ __all__ = [
     "plane_products",
     "ray_points",
     "sample_pdf",
+    "sdf_densities",
     "sdf_optical_depths",
     "select_samples",
     "split_planes",
+    "surface_sections",
+    "surface_weights",
     "voxel_look_up",
     "voxel_tv",
 ]

@@ -10,12 +10,19 @@ from torch import Tensor
 
 from nerf_plugins.errors import InputError
 from nerf_plugins.fields.sdf import Surface
-from nerf_plugins.ops import PackedSamples, pack_sections, sample_pdf, sdf_optical_depths
+from nerf_plugins.ops import (
+    Exploration,
+    PackedSamples,
+    Sections,
+    pack_sections,
+    sample_pdf,
+    surface_sections,
+    surface_weights,
+)
 from nerf_plugins.rays import Rays
 from nerf_plugins.samplers.base import MakeField, Sampling
 from nerf_plugins.samplers.grid_march import GridMarchConfig, GridSampler
-from nerf_plugins.samplers.sections import section_weights
-from nerf_plugins.samplers.spacing import BELOW_ONE, even_edges, spread_evenly
+from nerf_plugins.samplers.spacing import BELOW_ONE, even_edges
 from nerf_plugins.spaces import Space
 
 SURFACE_MARCH_ROOM = 2
@@ -85,20 +92,13 @@ class SurfaceSampler(GridSampler[Surface]):
             stratified: draw at random places of even shares of the opacity (training); a fixed buffer on CUDA.
         """
         steps = self._march(rays, scene, stratified)
-        n_steps = steps.packed_info[:, 1]
-        t_starts, t_ends = self._sections(rays, steps, scene, stratified)
-        meets = n_steps[:, None] > 0
-        if stratified and self.config.explore > 0:
-            explores = ~meets & (torch.rand_like(t_starts[:, :1]) < self.config.explore)
-            even = spread_evenly(self._quantiles(len(t_starts), t_starts.device, stratified), *self.space.clip(rays))
-            t_starts, t_ends = torch.where(explores, even[:, :-1], t_starts), torch.where(explores, even[:, 1:], t_ends)
-            meets = meets | explores
-        capacity = self.config.budget.room if stratified and t_starts.is_cuda else None
-        samples = pack_sections(t_starts, t_ends, meets & (t_ends > t_starts), capacity=capacity)
+        sections = self._sections(rays, steps, scene, stratified)
+        capacity = self.config.budget.room if stratified and rays.origins.is_cuda else None
+        samples = pack_sections(*sections, capacity=capacity)
         samples = samples._replace(n_dropped_rays=samples.n_dropped_rays + steps.n_dropped_rays)
         if stratified:
             self.budget.observe(len(rays.origins), samples.n_wanted, steps.n_wanted // SURFACE_MARCH_ROOM)
-        return Sampling(samples, n_looked_at=n_steps)
+        return Sampling(samples, n_looked_at=steps.packed_info[:, 1])
 
     def _march(self, rays: Rays, scene: Surface, stratified: bool) -> PackedSamples:
         if stratified:
@@ -106,31 +106,20 @@ class SurfaceSampler(GridSampler[Surface]):
         # The grid holds what is near distance 0; another level's surface may be anywhere.
         return self.march.march_for_render(rays, opacity_threshold=None if scene.level == 0.0 else 0.0)
 
-    def _sections(self, rays: Rays, steps: PackedSamples, scene: Surface, stratified: bool) -> tuple[Tensor, Tensor]:
-        """Starts and ends, (n_rays, n_samples), of the sections between the quantiles of the steps' opacity."""
+    def _sections(self, rays: Rays, steps: PackedSamples, scene: Surface, stratified: bool) -> Sections:
+        """The sections between the quantiles of the steps' opacity."""
+        sdf = scene.sdf(self.space.points(rays, steps.ray_indices, steps.t_starts, steps.t_ends, scene.field.needs))
+        places = (steps.t_starts, steps.t_ends)
         sharpest = self.config.max_inv_s or _SHARPEST_OVER_STEP / self.march.step_size
-        depths = self._optical_depths(rays, steps, scene, scene.inv_s.clamp(max=sharpest))
-        u = self._quantiles(len(rays.origins), depths.device, stratified)
-        t = sample_pdf(steps.t_starts, steps.t_ends, section_weights(steps, depths), steps.packed_info, u)
-        # Sections end where the march may have left the occupied cells; the first one begins there.
+        weights = surface_weights(sdf, *places, steps.packed_info, scene.inv_s, max_inv_s=sharpest)
+        # From 0 to 1: without the tails some light would leak through every surface.
+        n_rays, device = len(rays.origins), sdf.device
+        u = even_edges(n_rays, self.config.n_samples, device, stratified, last=BELOW_ONE)
+        edges = sample_pdf(*places, weights, steps.packed_info, u)
+        exploration = None
+        if stratified and self.config.explore > 0:
+            # A ray that explores has no steps: its quantiles are free.
+            chances = torch.rand(n_rays, device=device)
+            exploration = Exploration(self.config.explore, chances, u, *self.space.clip(rays))
         longest = _LONGEST_SECTION * self.march.step_size * self.march.coarseness
-        t_starts, t_ends = t[:, :-1].clone(), torch.minimum(t[:, 1:], t[:, :-1] + longest)
-        t_starts[:, 0] = torch.maximum(t[:, 0], t[:, 1] - longest)
-        t_ends[:, 0] = t[:, 1]
-        return t_starts, t_ends
-
-    def _quantiles(self, n_rays: int, device: torch.device, stratified: bool) -> Tensor:
-        """(n_rays, n + 1) ascending from 0 to 1: without the tails some light would leak through every surface."""
-        return even_edges(n_rays, self.config.n_samples, device, stratified, last=BELOW_ONE)
-
-    def _optical_depths(self, rays: Rays, steps: PackedSamples, scene: Surface, inv_s: Tensor) -> Tensor:
-        """Of the march's steps; the slope at a step is the steeper fall towards its two neighbours."""
-        t = 0.5 * (steps.t_starts + steps.t_ends)
-        sdf = scene.sdf(self.space.points(rays, steps.ray_indices, t, t, scene.field.needs))
-        same_ray = steps.ray_indices[1:] == steps.ray_indices[:-1]
-        slopes = (sdf[1:] - sdf[:-1]) / (t[1:] - t[:-1]).clamp(min=1e-6)
-        # A step alone on its ray is taken to meet the surface head on.
-        slopes = torch.where(same_ray, slopes, -1.0).clamp(-1.0, 0.0)
-        end = slopes.new_full((1,), -1.0)
-        after, before = torch.cat([slopes, end]), torch.cat([end, slopes])
-        return sdf_optical_depths(sdf, torch.minimum(before, after)[: len(sdf)], steps.t_ends - steps.t_starts, inv_s)
+        return surface_sections(edges, steps.packed_info, longest, exploration)

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from nerf_plugins.ops import sdf_optical_depths
+from nerf_plugins.ops import sdf_densities, sdf_optical_depths
 
 
 def papers_alpha(sdf, slopes, widths, inv_s):
@@ -151,3 +151,82 @@ def test_bad_input_is_named(change: dict, message: str):
     good = {"sdf": torch.zeros(3), "slopes": torch.zeros(3), "widths": torch.zeros(3), "inv_s": torch.tensor(1.0)}
     with pytest.raises((TypeError, ValueError), match=message):
         sdf_optical_depths(**good | change)
+
+
+# --- Densities -------------------------------------------------------------------------------------------------------
+
+
+def made_samples(n: int = 400, n_rays: int = 30) -> list[torch.Tensor]:
+    """Distances, gradients, directions and sharpness; indices of rays, starts and ends. The last samples are padding."""
+    generator = torch.Generator().manual_seed(2)
+    values = torch.rand(3, n, generator=generator)
+    gradients = 1.2 * torch.randn(n, 3, generator=generator)
+    directions = torch.nn.functional.normalize(torch.randn(n_rays, 3, generator=generator), dim=-1)
+    indices = torch.randint(n_rays, (n,), generator=generator, dtype=torch.int32)
+    starts, widths = values[1], 0.2 * values[2]
+    widths[-10:] = 0.0
+    return [values[0] * 0.2 - 0.1, gradients, directions, torch.tensor(30.0), indices, starts, starts + widths]
+
+
+def densities_by_torch(sdf, gradients, directions, inv_s, indices, starts, ends, progress):
+    slopes, widths = (gradients * directions[indices.long()]).sum(-1), (ends - starts).double()
+    depths = -torch.log1p(-papers_alpha(sdf, annealed(slopes, progress), widths, inv_s))
+    return depths / widths.clamp(min=1e-10)
+
+
+def call_densities(sdf, gradients, directions, inv_s, *places, progress):
+    return sdf_densities(sdf, gradients, directions, *places, inv_s, progress)
+
+
+@pytest.mark.parametrize("progress", [0.0, 0.3, 1.0])
+def test_densities_and_their_gradients_are_those_of_autograd_in_double(progress: float):
+    *learnt, indices, starts, ends = made_samples()
+    weights = torch.linspace(-1, 1, len(indices))
+    weights[-10:] = 0.0  # padding gets no gradient from the compositing
+    single, double = (
+        [x.detach().to(dtype).requires_grad_() for x in learnt] for dtype in (torch.float32, torch.float64)
+    )
+    sigmas = call_densities(*single, indices, starts, ends, progress=progress)
+    expected = densities_by_torch(*double, indices, starts, ends, progress)
+    torch.testing.assert_close(sigmas.double(), expected, rtol=1e-3, atol=1e-3)
+    assert not sigmas[-10:].any()
+    (weights * sigmas).sum().backward()
+    (weights * expected).sum().backward()
+    for a, b in zip(single, double):
+        assert a.grad is not None
+        assert b.grad is not None
+        torch.testing.assert_close(a.grad.double(), b.grad, rtol=2e-3, atol=2e-3)
+
+
+def test_densities_by_hand():
+    # Head on, over a length of 1 with s = 2: ln Φ(1) - ln Φ(-1) = 1. At right angles to the gradient nothing falls.
+    gradients, directions = torch.tensor([[0.0, -1.0, 0.0]] * 2), torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+    indices, starts = torch.tensor([0, 1], dtype=torch.int32), torch.tensor([2.0, 2.0])
+    sigmas = sdf_densities(torch.zeros(2), gradients, directions, indices, starts, starts + 1, torch.tensor(2.0))
+    assert sigmas.tolist() == [pytest.approx(1.0, rel=1e-5), 0.0]
+
+
+def test_directions_that_learn_nothing_get_no_gradient():
+    sdf, gradients, directions, inv_s, *places = made_samples()
+    sdf_densities(sdf.requires_grad_(), gradients, directions, *places, inv_s).sum().backward()
+    assert directions.grad is None
+    assert sdf.grad is not None
+
+
+@pytest.mark.usefixtures("without_type_checker")
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"gradients": torch.zeros(2, 3)}, r"gradients must have shape \(3, 3\), got \(2, 3\)"),
+        ({"ray_indices": torch.zeros(3).long()}, r"ray_indices must be torch\.int32, got torch\.int64"),
+        ({"t_ends": torch.zeros(4)}, r"t_ends must have shape \(3\), got \(4,\)"),
+        ({"directions": torch.zeros(3)}, r"directions must have shape \(n, 3\), got \(3,\)"),
+        ({"inv_s": torch.tensor(1.0, device="meta")}, "inv_s is on meta, but sdf is on cpu"),
+        ({"progress": -0.5}, r"progress must be in \[0, 1\], got -0.5"),
+    ],
+)
+def test_bad_input_of_densities_is_named(change: dict, message: str):
+    good = {"sdf": torch.zeros(3), "gradients": torch.zeros(3, 3), "directions": torch.zeros(2, 3)}
+    places = {"ray_indices": torch.zeros(3).int(), "t_starts": torch.zeros(3), "t_ends": torch.ones(3)}
+    with pytest.raises((TypeError, ValueError), match=message):
+        sdf_densities(**good | places | {"inv_s": torch.tensor(1.0)} | change)
