@@ -121,6 +121,5 @@ class Variance(nn.Module):
 
     def forward(self) -> Float[Tensor, ""]:
         """``inv_s``, within what float32 takes."""
-        return torch.exp(
-            (10.0 * self.v).clamp(-_LOG_LIMIT, _LOG_LIMIT)
-        )  # clamped before, since exp's infinity has no gradient
+        # Clamped before, since exp's infinity has no gradient; hardtanh is a clamp with one launch in its backward pass.
+        return torch.exp(F.hardtanh(10.0 * self.v, -_LOG_LIMIT, _LOG_LIMIT))

@@ -103,8 +103,11 @@ class NeuSModel(VolumetricModel):
     @property
     def scene(self) -> Surface:
         """The surface as it is now; in pictures the level that the viewer's slider says."""
+        return self._surface(self.variance())
+
+    def _surface(self, inv_s: Tensor) -> Surface:
         level = 0.0 if self.training else float(self.viewer_level.value)
-        return Surface(self.field, self.variance().detach(), level)
+        return Surface(self.field, inv_s.detach(), level)
 
     def get_param_groups(self) -> dict[str, list[Parameter]]:
         """The shared ones, and "variance", which must grow slowly: far from a sharp surface nothing is learnt."""
@@ -150,30 +153,31 @@ class NeuSModel(VolumetricModel):
         Returns:
             ``rgb`` (n, 3), ``accumulation`` (n, 1, of what is inside the box), ``depth`` (n, 1, world distance); in pictures ``normals``
             (n, 3) in [0, 1], in training ``background`` (n, 3), ``n_samples`` (n,), ``n_dropped_rays`` (), ``n_looked_at`` (n,),
-            ``eikonal_error`` (), ``losses``, a dictionary, and, where it is asked for, ``curvature`` ().
+            ``inv_s`` (), ``eikonal_error`` (), ``losses``, a dictionary, and, where it is asked for, ``curvature`` ().
         """
-        rays, scene = self._rays(ray_bundle), self.scene
+        rays, inv_s = self._rays(ray_bundle), self.variance()
+        scene = self._surface(inv_s)
         if not self.training and self.viewer_pictures.value == "surface":
             return self._surface_picture(rays, scene)
         sampling = self.sampler.sample(rays, scene, stratified=self.training)
         background = self._background(rays)
         behind = self._behind(rays, background)
         if not self.training:
-            rendered, normals = self._render_picture(rays, sampling.samples)
+            rendered, normals = self._render_picture(rays, sampling.samples, scene)
             return self._describe(rendered, rays, behind.rgb) | {"normals": 0.5 + 0.5 * normals}
-        rendered, points, regularisers = self._render_training(rays, sampling.samples)
-        outputs: dict[str, Any] = self._describe(rendered, rays, behind.rgb) | regularisers
+        rendered, points, regularisers = self._render_training(rays, sampling.samples, inv_s)
+        outputs: dict[str, Any] = self._describe(rendered, rays, behind.rgb) | regularisers | {"inv_s": inv_s.detach()}
         outputs |= self._training_outputs(background, sampling, rendered, points)
         outputs["losses"] |= {f"outside_{name}": loss for name, loss in behind.losses.items()}
         return outputs
 
     def colors_of(self, ray_bundle: RayBundle) -> Tensor:
         """See :class:`VolumetricModel`."""
-        rays = self._rays(ray_bundle)
-        samples = self.sampler.sample(rays, self.scene, stratified=False).samples
+        rays, inv_s = self._rays(ray_bundle), self.variance()
+        samples = self.sampler.sample(rays, self._surface(inv_s), stratified=False).samples
         background = self._background(rays)
         behind = self._behind(rays, background)
-        _, sigmas, rgbs, _ = self._evaluate(rays, samples, slice(None), level=0.0)
+        _, sigmas, rgbs, _ = self._evaluate(rays, samples, slice(None), inv_s)
         rendered = composite(sigmas, rgbs, samples.t_starts, samples.t_ends, samples.packed_info)
         return self._describe(rendered, rays, behind.rgb)["rgb"]
 
@@ -200,7 +204,7 @@ class NeuSModel(VolumetricModel):
         return self._describe(seen, rays, behind) | {"normals": 0.5 + 0.5 * normals}
 
     def _evaluate(
-        self, rays: Rays, samples: PackedSamples, part: slice, level: float
+        self, rays: Rays, samples: PackedSamples, part: slice, inv_s: Tensor, level: float = 0.0
     ) -> tuple[Points, Tensor, Tensor, Geometry]:
         """Some samples' points, densities, colours and geometry."""
         t_starts, t_ends = samples.t_starts[part], samples.t_ends[part]
@@ -210,11 +214,13 @@ class NeuSModel(VolumetricModel):
         geometry = self.field.geometry(points)
         sdf = geometry.sdf - level if level else geometry.sdf
         places = (points.directions, points.ray_indices, t_starts, t_ends)
-        sigmas = sdf_densities(sdf, geometry.gradients, *places, self.variance(), self.progress)
+        sigmas = sdf_densities(sdf, geometry.gradients, *places, inv_s, self.progress)
         return points, sigmas, self.field.color(points, geometry), geometry
 
-    def _render_training(self, rays: Rays, samples: PackedSamples) -> tuple[Composited, Points, dict[str, Tensor]]:
-        points, sigmas, rgbs, geometry = self._evaluate(rays, samples, slice(None), level=0.0)
+    def _render_training(
+        self, rays: Rays, samples: PackedSamples, inv_s: Tensor
+    ) -> tuple[Composited, Points, dict[str, Tensor]]:
+        points, sigmas, rgbs, geometry = self._evaluate(rays, samples, slice(None), inv_s)
         rendered = composite(sigmas, rgbs, samples.t_starts, samples.t_ends, samples.packed_info)
         regularisers = {"eikonal_error": eikonal_error(geometry.gradients, samples.t_starts, samples.t_ends)}
         if self.config.curvature_loss_mult > 0:
@@ -233,12 +239,12 @@ class NeuSModel(VolumetricModel):
         return ((around - 6.0 * self.field.sdf(points)) / eps**2).abs()
 
     @torch.no_grad()
-    def _render_picture(self, rays: Rays, samples: PackedSamples) -> tuple[Composited, Tensor]:
+    def _render_picture(self, rays: Rays, samples: PackedSamples, scene: Surface) -> tuple[Composited, Tensor]:
         """Rendered rays and their composited unit normals (n, 3); memory is bounded by the samples' own arrays."""
-        n, size, level = len(samples.t_starts), points_a_call(samples.t_starts.device), self.scene.level
+        n, size = len(samples.t_starts), points_a_call(samples.t_starts.device)
         parts = []
         for i in range(0, max(n, 1), size):
-            _, sigmas, rgbs, geometry = self._evaluate(rays, samples, slice(i, i + size), level)
+            _, sigmas, rgbs, geometry = self._evaluate(rays, samples, slice(i, i + size), scene.inv_s, scene.level)
             parts.append((sigmas, rgbs, geometry.gradients))
         sigmas, rgbs, gradients = (torch.cat(values) for values in zip(*parts))
         packed = (samples.t_starts, samples.t_ends, samples.packed_info)
@@ -258,7 +264,7 @@ class NeuSModel(VolumetricModel):
         if "curvature" in outputs:
             losses["curvature_loss"] = self.config.curvature_loss_mult * outputs["curvature"]
         if image.shape[-1] == 4 and self.config.mask_loss_mult > 0:
-            opacity = outputs["accumulation"].clamp(1e-3, 1.0 - 1e-3)
+            opacity = F.hardtanh(outputs["accumulation"], 1e-3, 1.0 - 1e-3)  # a clamp; see Variance
             losses["mask_loss"] = self.config.mask_loss_mult * F.binary_cross_entropy(opacity, image[..., 3:])
         losses |= outputs.get("losses", {})
         self.camera_optimizer.get_loss_dict(losses)
@@ -267,7 +273,8 @@ class NeuSModel(VolumetricModel):
     @torch.no_grad()
     def get_metrics_dict(self, outputs: dict[str, Tensor], batch: dict[str, Any]) -> dict[str, Tensor]:
         """The shared ones, ``inv_s`` and the eikonal error."""
-        metrics = super().get_metrics_dict(outputs, batch) | {"inv_s": self.variance()}
+        metrics = super().get_metrics_dict(outputs, batch)
+        metrics["inv_s"] = outputs["inv_s"] if "inv_s" in outputs else self.variance()
         if "eikonal_error" in outputs:
             metrics["eikonal_error"] = outputs["eikonal_error"]
         return metrics

@@ -147,6 +147,6 @@ def test_a_training_step_is_finite_and_padding_changes_nothing(name):
     samples = model.sampler.sample(rays, model.scene, stratified=True).samples
     n = int(samples.packed_info[:, 1].sum())
     cut = samples._replace(**{key: getattr(samples, key)[:n] for key in samples._fields[:3]})
-    whole, exact = (model._render_training(rays, these) for these in (samples, cut))
+    whole, exact = (model._render_training(rays, these, model.variance()) for these in (samples, cut))
     torch.testing.assert_close(whole[2]["eikonal_error"], exact[2]["eikonal_error"], rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(whole[0].rgb, exact[0].rgb, rtol=1e-3, atol=1e-4)

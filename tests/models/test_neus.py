@@ -150,7 +150,9 @@ def test_padding_of_a_fixed_buffer_does_not_enter_the_eikonal_loss():
         t_ends=torch.cat([samples.t_ends, torch.zeros(50)]),
     )
     assert n > 0
-    exact, with_padding = (model._render_training(rays, s)[2]["eikonal_error"] for s in (samples, padded))
+    exact, with_padding = (
+        model._render_training(rays, s, model.variance())[2]["eikonal_error"] for s in (samples, padded)
+    )
     torch.testing.assert_close(exact, with_padding)
 
 
@@ -330,7 +332,14 @@ def test_outputs_in_training(sampler: str):
     shapes = {name: tuple(value.shape) for name, value in outputs.items()}
     assert shapes == {
         **{"rgb": (16, 3), "accumulation": (16, 1), "depth": (16, 1), "background": (16, 3)},
-        **{"n_samples": (16,), "n_looked_at": (16,), "n_dropped_rays": (), "eikonal_error": (), "curvature": ()},
+        **{
+            "n_samples": (16,),
+            "n_looked_at": (16,),
+            "n_dropped_rays": (),
+            "eikonal_error": (),
+            "inv_s": (),
+            "curvature": (),
+        },
     }
     assert outputs["background"].std() > 0.1
     metrics = model.get_metrics_dict(outputs, rgba_batch())
@@ -425,9 +434,11 @@ def test_the_curvature_is_the_mean_of_the_samples_and_padding_does_not_enter():
     positions = rays.origins[samples.ray_indices.long()] + t[:, None] * rays.directions[samples.ray_indices.long()]
     expected = float((2.0 / positions.norm(dim=-1)).mean())
     for these in (samples, padded):
-        assert float(model._render_training(rays, these)[2]["curvature"]) == pytest.approx(expected, rel=0.02)
+        assert float(model._render_training(rays, these, model.variance())[2]["curvature"]) == pytest.approx(
+            expected, rel=0.02
+        )
     model.config.curvature_loss_mult = 0.0
-    assert set(model._render_training(rays, samples)[2]) == {"eikonal_error"}
+    assert set(model._render_training(rays, samples, model.variance())[2]) == {"eikonal_error"}
 
 
 def test_progress_reaches_slopes_and_field_through_the_callback():
