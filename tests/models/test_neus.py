@@ -332,14 +332,8 @@ def test_outputs_in_training(sampler: str):
     shapes = {name: tuple(value.shape) for name, value in outputs.items()}
     assert shapes == {
         **{"rgb": (16, 3), "accumulation": (16, 1), "depth": (16, 1), "background": (16, 3)},
-        **{
-            "n_samples": (16,),
-            "n_looked_at": (16,),
-            "n_dropped_rays": (),
-            "eikonal_error": (),
-            "inv_s": (),
-            "curvature": (),
-        },
+        **{"n_samples": (16,), "n_looked_at": (16,), "n_dropped_rays": ()},
+        **{"eikonal_error": (), "curvature": (), "inv_s": ()},
     }
     assert outputs["background"].std() > 0.1
     metrics = model.get_metrics_dict(outputs, rgba_batch())
