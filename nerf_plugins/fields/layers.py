@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, pairwise
 from typing import Any, NamedTuple
 
@@ -63,14 +63,14 @@ def padded_product(
     return multiply(x, factors)
 
 
-def padded_factors(products: Sequence[Product], dtype: torch.dtype) -> list[Factors]:
+def padded_factors(products: Sequence[Product], dtype: torch.dtype) -> Iterator[Factors]:
     """The factors of products, in that dtype, with zeros where their layers' weights and biases have nothing; differentiable once in the
-    weights. On CUDA those of all products are cast together.
+    weights. On CUDA those of all products are cast together; on the CPU each when it is asked for, while it is in the cache, both ways.
     """
     if products[0].weights[0].is_cuda:
-        return _cast_together(products, dtype)
+        return iter(_cast_together(products, dtype))
     # On the CPU a launch is nothing, and autograd's own backward pass was the faster one.
-    return [_cast_alone(product, dtype) for product in products]
+    return (_cast_alone(product, dtype) for product in products)
 
 
 def _cast_alone(product: Product, dtype: torch.dtype) -> Factors:
@@ -283,7 +283,7 @@ class LinearLayers(nn.Module):
         known = [columns, *(layer.out_features for layer in self.layers)]  # type: ignore[misc]
         return [Product.of([layer], n) for layer, n in zip(self.layers, known)]  # type: ignore[list-item]
 
-    def multiplied(self, x: Tensor, factors: Sequence[Factors]) -> Tensor:
+    def multiplied(self, x: Tensor, factors: Iterable[Factors]) -> Tensor:
         """The layers with the factors of their :meth:`products`, which may have been made together with those of other layers."""
         for layer, of_layer in zip(self.layers, factors):
             x = multiply_relu(x, of_layer)[:, : layer.out_features]  # type: ignore[misc]
@@ -315,22 +315,22 @@ class SkipLayers(nn.ModuleList):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, width_in or more) -> (n, width)."""
-        hidden, factors = x, iter(self._factors(x))
+        hidden, factors = x, self._factors(x)
         for i, layers in enumerate(self):
             seen = x if i == 0 else torch.cat([hidden, x], dim=-1)
             if isinstance(layers, LinearLayers):
-                hidden = layers.multiplied(seen, list(islice(factors, len(layers.layers))))
+                hidden = layers.multiplied(seen, islice(factors, len(layers.layers)))
             else:
                 hidden = layers(seen)
         return hidden
 
-    def _factors(self, x: Tensor) -> list[Factors]:
-        """Of all linear layers, made together."""
+    def _factors(self, x: Tensor) -> Iterator[Factors]:
+        """Of all linear layers."""
         products: list[Product] = []
         for i, layers in enumerate(self):
             if isinstance(layers, LinearLayers):
                 products += layers.products(x.shape[1] + (0 if i == 0 else self.width))
-        return padded_factors(products, x.dtype) if products else []
+        return padded_factors(products, x.dtype) if products else iter(())
 
     def push_forward(self, x: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
         """As :meth:`LinearLayers.push_forward`; not of tiny-cuda-nn's layers."""

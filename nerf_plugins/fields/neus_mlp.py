@@ -137,11 +137,11 @@ class NeuSMLP(SDFField):
         inputs = pad_rows(torch.cat(known, dim=-1))
         hidden = pad_columns(inputs.to(resolve_precision(self.config.precision, positions.device)))
         columns = [hidden.shape[1], *[padded(self.config.color_width)] * self.config.color_layers]
-        known = zip(_weights([*self.color_layers, self.color_head]), columns)  # type: ignore[list-item]
-        *factors, of_head = padded_factors([Product([weight], [bias], n) for (weight, bias), n in known], hidden.dtype)
-        for of_layer in factors:
-            hidden = multiply_relu(hidden, of_layer)
-        raw = first_rows(multiply(hidden, of_head), len(positions))[:, :3]
+        layers = zip(_weights([*self.color_layers, self.color_head]), columns)  # type: ignore[list-item]
+        factors = padded_factors([Product([weight], [bias], n) for (weight, bias), n in layers], hidden.dtype)
+        for _ in self.color_layers:
+            hidden = multiply_relu(hidden, next(factors))
+        raw = first_rows(multiply(hidden, next(factors)), len(positions))[:, :3]
         return self.appearance.adjusted(torch.sigmoid(raw.float()), points)
 
     def _hidden(self, positions: Tensor, weights: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, list[Tensor]]:

@@ -80,7 +80,7 @@ def test_layers_with_relu(generator, width):
 @pytest.fixture
 def form_of_cuda(monkeypatch: pytest.MonkeyPatch):
     """What layers do on a GPU, on the CPU."""
-    monkeypatch.setattr(layers_room, "padded_factors", layers_room._cast_together)
+    monkeypatch.setattr(layers_room, "padded_factors", lambda *a: iter(layers_room._cast_together(*a)))
     apply = lambda function: lambda x, f: function.apply(x, f.weight, f.bias, *f.learnt_biases)  # noqa: E731
     monkeypatch.setattr(layers_room, "multiply", apply(_Product))
     monkeypatch.setattr(layers_room, "multiply_relu", apply(_ReluProduct))
