@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 MOST_LAUNCHES = {
-    "nerf-hash-custom": 122,
-    "vanilla-nerf-custom": 187,
-    "neus-hash-custom": 356,
-    "neus-custom": 585,
-    "photos-nerf-custom": 294,
+    "nerf-hash-custom": 105,
+    "vanilla-nerf-custom": 135,
+    "neus-hash-custom": 215,
+    "neus-custom": 416,
+    "photos-nerf-custom": 249,
 }
 """Of a step that updates no grid, as docs/cuda.md has them; a method that is not here may have as many as it likes."""
 USUAL_STEP = 1007
