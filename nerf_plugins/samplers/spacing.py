@@ -41,9 +41,10 @@ def _edge_ranges(n: int, width: float, ends: bool, last: float, device: torch.de
     with torch.inference_mode(False):  # a training step may be the next to take them
         edges = torch.linspace(0.0, 1.0, n + 1, device=device)
         widths = torch.full_like(edges, width)
-        edges[-1] = last
+        edges[-1:].fill_(last)
         if not ends:
-            widths[0] = widths[-1] = 0.0
+            widths[:1].fill_(0.0)
+            widths[-1:].fill_(0.0)
         return edges - 0.5 * widths, widths
 
 
