@@ -26,6 +26,7 @@ from nerf_plugins.data.names import find_images
 from nerf_plugins.errors import InputError
 from nerf_plugins.files.writing import check_free
 from nerf_plugins.runs.loading import load_pipeline, read_config, require_checkpoint
+from nerf_plugins.wording import counted
 
 
 def run(options: PathOptions) -> int:
@@ -106,7 +107,7 @@ def _through_images(
     what = f"--images of the split {options.split}"
     chosen = list(range(len(views.paths))) if options.images is None else find_images(options.images, views.paths, what)
     if len(chosen) < 2:
-        raise InputError(f"{options.shape}: {len(chosen)} image to go through: two or more are needed")
+        raise InputError(f"{options.shape}: {counted(len(chosen), 'image')} to go through: two or more are needed")
     if options.order == "nearest":
         chosen = [chosen[i] for i in order_by_nearest(views.poses[chosen, :3, 3])]
     fovs = np.full(len(views.paths), float(options.fov)) if options.fov else views.fovs
@@ -149,7 +150,7 @@ def _report(path: CameraPath, novelty: Novelty, training: Views) -> None:
     farthest, turned = int(novelty.distance.argmax()), int(novelty.least_angle.argmax())
     CONSOLE.print(
         f"Newest: view {farthest} by distance (nearest {training.names[novelty.nearest[farthest, 0]]}), view {turned} by angle.\n"
-        f"{n} views of {path.width} x {path.height}, {n / path.fps:.3g} s.",
+        f"{counted(n, 'view')} of {path.width} x {path.height}, {n / path.fps:.3g} s.",
         soft_wrap=True,
     )
 

@@ -24,6 +24,7 @@ from nerf_plugins.captures.photos import Photo
 from nerf_plugins.captures.picture import draw_capture
 from nerf_plugins.captures.writing import write_json, write_points, write_smaller, write_transforms
 from nerf_plugins.errors import InputError
+from nerf_plugins.wording import counted
 
 CONSOLE = Console(stderr=True)
 EXHAUSTIVE_UP_TO = 80
@@ -248,14 +249,15 @@ def _say_plan(source: Source, options: ProcessDataOptions) -> None:
     """What would be done."""
     if source.is_video:
         CONSOLE.print(
-            f"{escape(str(source.path))}: a video of {video.frame_count(source.path)} frames; up to {options.frames} would be used.",
+            f"{escape(str(source.path))}: a video of {counted(video.frame_count(source.path), 'frame')}; "
+            f"up to {options.frames} would be used.",
             soft_wrap=True,
         )
     else:
         groups = photos.group_cameras(source.photos, options.cameras)
         matching = _matching(options, len(source.photos), is_video=False)
         CONSOLE.print(
-            f"{len(source.photos)} photos, {len(source.masks)} with a mask; {len(groups)} cameras; matching {matching}.",
+            f"{len(source.photos)} photos, {len(source.masks)} with a mask; {counted(len(groups), 'camera')}; matching {matching}.",
             soft_wrap=True,
         )
         for group in groups:
@@ -274,7 +276,8 @@ def _report(
     method, dataparser = ("moving-nerf", "timed-data") if options.moving else ("photos-nerf", "nerfstudio-data")
     count, total = len(reconstruction.posed), len(reconstruction.matched)
     CONSOLE.print(
-        f"{count} of {total} photos placed, {len(reconstruction.points)} points, reprojection error {reconstruction.error:.2f} pixels."
+        f"{count} of {total} photos placed, {counted(len(reconstruction.points), 'point')}, "
+        f"reprojection error {reconstruction.error:.2f} pixels."
     )
     for line in (*notes, *judgement.warnings):
         CONSOLE.print(f"note: {escape(line)}", soft_wrap=True)

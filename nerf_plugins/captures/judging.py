@@ -11,6 +11,7 @@ import numpy as np
 from nerf_plugins.captures.agreement import AGREED
 from nerf_plugins.captures.job import Matched, Reconstruction
 from nerf_plugins.errors import InputError
+from nerf_plugins.wording import counted
 
 LEAST = 3
 """Registered photos without which there is no scene."""
@@ -67,7 +68,7 @@ def judge(reconstruction: Reconstruction, sharpness: Mapping[str, float]) -> Jud
         if name not in reconstruction.posed
     ]
     few, contradicted = _with_few_points(reconstruction), _contradicted(reconstruction)
-    reasons = {name: [f"{count} points"] for name, count in few.items()}
+    reasons = {name: [counted(count, "point")] for name, count in few.items()}
     for name, share in contradicted.items():
         reasons.setdefault(name, []).append(f"{share:.0%} of its matches agree")
     doubtful = {name: ", ".join(parts) for name, parts in reasons.items()}
@@ -127,18 +128,18 @@ def _warnings(
     if len(sizes) > 1:
         rest = ", ".join(map(str, sizes[1:]))
         lines.append(
-            f"the photos fall into {len(sizes)} parts: the largest ({sizes[0]} photos) is used, not the others ({rest})"
+            f"the photos fall into {len(sizes)} parts: the largest ({counted(sizes[0], 'photo')}) is used, not the others ({rest})"
         )
     if left_out:
         lines.append(f"{len(left_out)} of {len(reconstruction.matched)} photos have no pose and are left out")
     usual = int(_usual_points(reconstruction))
     if few:
         lines.append(
-            f"{_photos(len(few))} with fewer than a third of the usual {usual} points, which are less sure: {_worst(few, 'd')}"
+            f"{counted(len(few), 'photo')} with fewer than a third of the usual {usual} points, which are less sure: {_worst(few, 'd')}"
         )
     if contradicted:
         lines.append(
-            f"{_photos(len(contradicted))} that most matches with others contradict, likely at a wrong place; matches that agree: "
+            f"{counted(len(contradicted), 'photo')} that most matches with others contradict, likely at a wrong place; matches that agree: "
             f"{_worst(contradicted, '.0%')}"
         )
     if reconstruction.agreeing < AGREED:
@@ -155,10 +156,6 @@ def _warnings(
             f"reprojection error {reconstruction.error:.2f} pixels: more than 1 is a sign of motion, blur or zooming"
         )
     return lines
-
-
-def _photos(count: int) -> str:
-    return "1 photo" if count == 1 else f"{count} photos"
 
 
 def _worst(values: Mapping[str, float], form: str) -> str:

@@ -22,6 +22,7 @@ from nerf_plugins.captures.files import finished, save_picture
 from nerf_plugins.captures.job import CameraGroup
 from nerf_plugins.errors import InputError
 from nerf_plugins.images.reading import UNREADABLE, as_shown, has_alpha, turned
+from nerf_plugins.wording import counted
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif")
 RAW = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".rw2", ".orf")
@@ -91,7 +92,7 @@ def read_folder(folder: Path) -> tuple[Photo, ...]:
     found = tuple(read_header(path) for path in list_photos(folder))
     if len(found) < 3:
         raise InputError(
-            f"{folder}: has {len(found)} photos; three see a scene at least, and twenty or more see it well"
+            f"{folder}: has {counted(len(found), 'photo')}; three see a scene at least, and twenty or more see it well"
         )
     return found
 

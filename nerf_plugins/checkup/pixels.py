@@ -16,6 +16,7 @@ from nerf_plugins.captures.photos import JUDGED_SIZE, sharpness
 from nerf_plugins.captures.video import LEAST_CHANGE
 from nerf_plugins.console import Remark
 from nerf_plugins.errors import InputError
+from nerf_plugins.wording import counted
 
 PIXELS_AT_MOST = 1_000_000_000
 """That are decoded, which takes some 20 s: 83 photos of 12 megapixels."""
@@ -163,7 +164,10 @@ def copy_remark(paths: Sequence[Path]) -> Remark | None:
     if not copies:
         return None
     more = ", ..." if len(copies) > _NAMED else ""
-    return Remark(f"{len(copies)} photos are copies of another file: {', '.join(copies[:_NAMED])}{more}.", is_odd=True)
+    return Remark(
+        f"{counted(len(copies), 'photo is a copy', 'photos are copies')} of another file: {', '.join(copies[:_NAMED])}{more}.",
+        is_odd=True,
+    )
 
 
 def _digest(path: Path) -> str:

@@ -38,6 +38,7 @@ from nerf_plugins.data.odd_cameras import camera_remarks
 from nerf_plugins.errors import InputError
 from nerf_plugins.files.writing import new_file, whole_file
 from nerf_plugins.images.reading import read_header
+from nerf_plugins.wording import counted
 
 FEW = 20
 """Photos below which most scenes are seen too little of."""
@@ -76,7 +77,7 @@ def examine(data: Path, picture: Path | None) -> Report:
     with collected() as said, redirect_stdout(io.StringIO()):  # nerfstudio says much while it reads
         source = open_source(data)
     if isinstance(source, Video):
-        return Report(f"{data}: a video of {source.n_frames} frames", [], [], advise(source), None)
+        return Report(f"{data}: a video of {counted(source.n_frames, 'frame')}", [], [], advise(source), None)
     if isinstance(source, Unposed):
         return _of_photos(source)
     return _of_dataset(source, said, picture)
@@ -121,7 +122,9 @@ def _of_photos(source: Unposed) -> Report:
         _few(len(photos)),
     ]
     turned = sum(photo.orientation > 1 for photo in photos)
-    remarks.append(Remark(f"{turned} photos are turned by their EXIF orientation.") if turned else None)
+    remarks.append(
+        Remark(f"{counted(turned, 'photo is', 'photos are')} turned by their EXIF orientation.") if turned else None
+    )
     seen, broken = _look(names, lambda i: (np.asarray(read_upright(photos[i].path)), None), [p.size for p in photos])
     remarks += _of_looks(seen, lambda: neighbours_in_order(len(seen)), [photo.path for photo in photos])
     return Report(f"{source.data}: {len(photos)} photos without poses", _there(remarks), broken, advise(source), None)
@@ -146,7 +149,7 @@ def _of_dataset(source: Posed, said: list[Remark], picture: Path | None) -> Repo
         *scene_remarks(source, points),
     ]
     drawn = _draw(source, points, picture)
-    title = f"{source.data}: {source.dataparser}, {len(train)} photos to train on, {len(paths) - len(train)} held out"
+    title = f"{source.data}: {source.dataparser}, {counted(len(train), 'photo')} to train on, {len(paths) - len(train)} held out"
     return Report(title, _there(remarks), broken + _broken_headers(paths, broken), advise(source), drawn)
 
 
@@ -200,7 +203,11 @@ def _sizes(sizes: Sequence[tuple[int, int]]) -> Remark:
 
 
 def _few(count: int) -> Remark | None:
-    return Remark(f"{count} photos are few: twenty or more see most scenes well.", True) if count < FEW else None
+    return (
+        Remark(f"{counted(count, 'photo is', 'photos are')} few: twenty or more see most scenes well.", True)
+        if count < FEW
+        else None
+    )
 
 
 def _points(source: Posed) -> tuple[np.ndarray, Remark | None]:

@@ -18,6 +18,7 @@ from nerf_plugins.console import Remark
 from nerf_plugins.data.odd_cameras import angles_to, averted_cameras, far_cameras, focus
 from nerf_plugins.data.transforms import frame_files, read_transforms
 from nerf_plugins.errors import InputError
+from nerf_plugins.wording import counted
 
 _MEETS = 20.0
 """Degrees within which a camera looks at what all look at."""
@@ -111,7 +112,9 @@ def draw_cameras(source: Posed, points: Float[np.ndarray, "m 6"], path: Path) ->
     cameras = list(source.manager.all_cameras().values())
     poses = torch.stack([camera.camera_to_worlds for camera in cameras]).double()
     odd = {*far_cameras(poses[:, :, 3]), *averted_cameras(poses)}
-    title = f"{source.data.resolve().name}: {len(cameras)} cameras" + (f"; red: {len(odd)} likely wrong" if odd else "")
+    title = f"{source.data.resolve().name}: {counted(len(cameras), 'camera')}" + (
+        f"; red: {len(odd)} likely wrong" if odd else ""
+    )
     draw_views([_view(camera, i in odd) for i, camera in enumerate(cameras)], points, title, path)
 
 

@@ -31,6 +31,7 @@ from nerf_plugins.data.rays import make_ray_generator, upload
 from nerf_plugins.data.subset import SubsetConfig, evaluation_images, training_images
 from nerf_plugins.data.transforms import check_files
 from nerf_plugins.errors import InputError
+from nerf_plugins.wording import counted
 
 
 @dataclass
@@ -118,7 +119,7 @@ class NerfDataManager(VanillaDataManager[CheckedDataset]):
         train, held_out = self.train_dataparser_outputs.image_filenames, self.eval_dataparser_outputs.image_filenames
         n_seen = len(set(train) & set(held_out))
         warning = f"; {n_seen} of these are trained on too" if n_seen else ""
-        say(f"Subset: training on {len(train)} images, evaluating on {len(held_out)}{warning}.")
+        say(f"Subset: training on {counted(len(train), 'image')}, evaluating on {len(held_out)}{warning}.")
 
     def all_cameras(self) -> dict[Path, Cameras]:
         """The camera of each image, to be trained or evaluated on."""

@@ -21,6 +21,7 @@ from nerf_plugins.console import Remark
 from nerf_plugins.errors import InputError
 from nerf_plugins.images.masks import read_alpha, read_mask
 from nerf_plugins.images.reading import Header, read_header, read_image
+from nerf_plugins.wording import counted
 
 _ODD_SHARE = 0.01
 """Masks that keep less of the pixels than this, or leave out less, are probably not what was meant."""
@@ -217,7 +218,7 @@ def _share_remark(dataset: CheckedDataset) -> Remark | None:
     what, left_out = ("masks", "masked out") if has_masks else ("alpha channels", "transparent")
     shares = dataset.kept_shares
     mean = 1.0 - sum(shares.values()) / len(shares)
-    line = f"{100 * mean:.3g} % of the pixels are {left_out} ({what} of {len(shares)} images)"
+    line = f"{100 * mean:.3g} % of the pixels are {left_out} ({what} of {counted(len(shares), 'image')})"
     low = min(shares, key=lambda i: shares[i])
     advice = ": is what is used white?" if has_masks else ""
     if shares[low] < _ODD_SHARE:

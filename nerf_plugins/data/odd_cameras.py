@@ -12,6 +12,7 @@ from nerfstudio.cameras.cameras import Cameras, CameraType
 from torch import Tensor
 
 from nerf_plugins.axes import meeting
+from nerf_plugins.wording import counted
 
 _FAR_AWAY = 30.0
 """Times the median distance from the cameras' middle."""
@@ -110,7 +111,7 @@ def _same_pose(poses: Float[Tensor, "n 3 4"], names: Sequence[str]) -> str | Non
     copies = [(name, first[pose]) for pose, name in zip(flat, names) if first[pose] != name]
     if not copies:
         return None
-    return f"{len(copies)} images have the very pose of another one, {copies[0][0]} that of {copies[0][1]}."
+    return f"{counted(len(copies), 'image has', 'images have')} the very pose of another one, {copies[0][0]} that of {copies[0][1]}."
 
 
 def _odd_intrinsics(camera: Cameras, name: str) -> str | None:

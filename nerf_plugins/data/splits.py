@@ -13,6 +13,7 @@ from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataPars
 from nerf_plugins.console import warn
 from nerf_plugins.data.frames import select_frames
 from nerf_plugins.data.transforms import frame_files, read_transforms
+from nerf_plugins.wording import counted
 
 
 def held_out_images(dataparser: DataParser, train: DataparserOutputs, split: str) -> DataparserOutputs:
@@ -35,7 +36,8 @@ def held_out_images(dataparser: DataParser, train: DataparserOutputs, split: str
         return outputs
     middle = len(train.image_filenames) // 2
     warn(
-        f"Of {len(train.image_filenames)} photos none is held out: evaluation shows {train.image_filenames[middle].name}, which is trained "
+        f"Of {counted(len(train.image_filenames), 'photo')} none is held out: "
+        f"evaluation shows {train.image_filenames[middle].name}, which is trained "
         "on, so its figures are too good."
     )
     return select_frames(train, [middle])

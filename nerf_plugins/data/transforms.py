@@ -23,6 +23,7 @@ from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataPars
 from nerf_plugins.console import warn
 from nerf_plugins.data.checks import check_poses, check_spread
 from nerf_plugins.errors import InputError
+from nerf_plugins.wording import counted
 
 SPLITS = ("train", "val", "test")
 _N_DISTORTION = 6
@@ -169,7 +170,8 @@ def check_lists(file: TransformsFile) -> None:
     }
     if both:
         warn(
-            f"{file.path}: {len(both)} images are listed to be trained and evaluated on ({min(both)}): figures will be too good."
+            f"{file.path}: {counted(len(both), 'image is', 'images are')} listed to be trained and evaluated on ({min(both)}): "
+            "figures will be too good."
         )
 
 

@@ -38,6 +38,7 @@ from nerf_plugins.dataparsers.images import (
 )
 from nerf_plugins.errors import InputError
 from nerf_plugins.images.reading import check_readable
+from nerf_plugins.wording import counted
 
 NEAR_PLANE = 1.0
 """Depth of NDC's near plane after scaling."""
@@ -242,7 +243,7 @@ def _check_count(images: list[Path], capture: Capture, data: Path) -> None:
     views = len(capture.poses)
     if len(images) != views:
         raise InputError(
-            f"{images[0].parent}: {len(images)} images, but {data / 'poses_bounds.npy'} has {views} views; "
+            f"{images[0].parent}: {counted(len(images), 'image')}, but {data / 'poses_bounds.npy'} has {counted(views, 'view')}; "
             "each view needs its image, in the order of the names"
         )
 

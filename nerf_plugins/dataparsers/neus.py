@@ -35,6 +35,7 @@ from nerf_plugins.errors import InputError
 from nerf_plugins.images.masks import same_shape
 from nerf_plugins.images.pairing import pair_by_name
 from nerf_plugins.images.reading import Header, check_readable, read_header
+from nerf_plugins.wording import counted
 
 SAME_SCALE = 1e-4
 """Scale matrices that differ by less than this part of their scale count as equal."""
@@ -108,7 +109,8 @@ class NeusDataParser(DataParser):
         if paired is None:
             if len(masks) != len(images):
                 raise InputError(
-                    f"{data}: {len(images)} images, but {len(masks)} masks; each image needs its mask, of the same name or number"
+                    f"{data}: {counted(len(images), 'image')}, but {counted(len(masks), 'mask')}; "
+                    "each image needs its mask, of the same name or number"
                 )
             paired = order_for_cameras(masks, len(images), self.config.image_order == "strings")
             warn(
@@ -288,6 +290,6 @@ def _images(data: Path, name: str) -> list[Path]:
 def _check_count(images: list[Path], views: int, path: Path) -> None:
     if len(images) != views:
         raise InputError(
-            f"{images[0].parent}: {len(images)} images, but {path.name} has {views} cameras; "
+            f"{images[0].parent}: {counted(len(images), 'image')}, but {path.name} has {counted(views, 'camera')}; "
             "each image needs its camera, in the order of the names"
         )

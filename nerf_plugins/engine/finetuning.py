@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from nerf_plugins.data.names import match_images
 from nerf_plugins.fields.codes import ImageCodes
+from nerf_plugins.wording import counted
 
 Beginning = Literal["zero", "mean"]
 """What an image that a checkpoint does not know begins with: nothing (a pose adjustment), or the mean over the images (a code)."""
@@ -101,7 +102,7 @@ def _describe(
     if earlier is None:
         line = f"The checkpoint does not name its images; there are {len(names)} now."
     else:
-        line = f"Training on {len(names)} images, {known} of them among the checkpoint's {len(earlier)}."
+        line = f"Training on {counted(len(names), 'image')}, {known} of them among the checkpoint's {len(earlier)}."
     if mapped := [key for key in changed if key not in fresh]:
         line += f" {', '.join(mapped)}: {known} rows found by image name, {len(names) - known} begin anew."
     if fresh:

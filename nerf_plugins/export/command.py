@@ -27,6 +27,7 @@ from nerf_plugins.export.texture import texture_mesh
 from nerf_plugins.export.world import cameras_up, move_to_world, scene_from_world, turn_up
 from nerf_plugins.files.writing import check_free
 from nerf_plugins.runs.loading import load_pipeline, read_config, require_checkpoint
+from nerf_plugins.wording import counted
 
 if TYPE_CHECKING:
     from trimesh import Trimesh
@@ -219,11 +220,11 @@ def _cleaned(mesh: Trimesh, options: MeshOptions) -> Trimesh:
         parts = connected_parts(mesh)
         kept = parts.areas >= options.min_part * parts.areas.sum()
         lost = 1.0 - parts.areas[kept].sum() / parts.areas.sum()
-        CONSOLE.print(f"{np.count_nonzero(~kept)} of {len(kept)} parts dropped, with {lost:.2%} of the area")
+        CONSOLE.print(f"{np.count_nonzero(~kept)} of {counted(len(kept), 'part')} dropped, with {lost:.2%} of the area")
         mesh = keep_faces(mesh, kept[parts.of_face])
     if options.close_holes > 0:
         mesh, n_closed, n_left = close_holes(mesh, options.close_holes)
-        CONSOLE.print(f"{n_closed} holes closed, {n_left} larger ones left open")
+        CONSOLE.print(f"{counted(n_closed, 'hole')} closed, {counted(n_left, 'larger one')} left open")
     return mesh
 
 
@@ -263,11 +264,11 @@ def _progress(blocks: Sequence[Any]) -> Iterable[Any]:
     if CONSOLE.is_interactive:
         yield from track(blocks, "Evaluating blocks", console=CONSOLE)
         return
-    CONSOLE.print(f"Evaluating {len(blocks)} blocks")
+    CONSOLE.print(f"Evaluating {counted(len(blocks), 'block')}")
     start, tenths = time.monotonic(), 0
     for done, block in enumerate(blocks, start=1):
         yield block  # what follows runs when the block is done
         if 10 * done // len(blocks) > tenths:
             tenths = 10 * done // len(blocks)
             left = (time.monotonic() - start) * (len(blocks) - done) / done
-            CONSOLE.print(f"{done} of {len(blocks)} blocks, about {left:.0f} s left")
+            CONSOLE.print(f"{done} of {counted(len(blocks), 'block')}, about {left:.0f} s left")

@@ -243,7 +243,7 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(photos, tmp_path, 
     process_data(ProcessDataOptions(data=photos, output_dir=tmp_path / "out", dry_run=True))
     said = capsys.readouterr().err
     assert "masks: masks of 1 of 8 photos were found there and are used; --masks none leaves them out" in said
-    assert "8 photos, 1 with a mask; 1 cameras; matching exhaustive" in said
+    assert "8 photos, 1 with a mask; 1 camera; matching exhaustive" in said
     assert "8 of 240 x 180, focal length 288 pixels (guessed)" in said
     assert not (tmp_path / "out").exists()
 

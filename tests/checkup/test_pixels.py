@@ -81,7 +81,7 @@ def test_twins_and_copies(tmp_path):
         Image.fromarray(noise(k % 2)).save(path)
     remark = copy_remark(paths)
     assert remark is not None
-    assert "1 photos are copies of another file: 2.png of 0.png" in remark.line
+    assert "1 photo is a copy of another file: 2.png of 0.png" in remark.line
     assert copy_remark(paths[:2]) is None
     assert copy_remark([paths[0], paths[0]]) is None
 

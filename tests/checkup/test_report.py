@@ -109,7 +109,7 @@ def test_masks_copies_and_a_camera_that_looks_away_are_said(tmp_path):
     (tmp_path / "images/005.png").write_bytes((tmp_path / "images/006.png").read_bytes())
     found = report.examine(tmp_path, tmp_path / "cameras.png")
     assert "look away from what the others see (003.png)" in odd(found)
-    assert "1 photos are copies of another file" in odd(found)
+    assert "1 photo is a copy of another file" in odd(found)
     assert any("masked out (masks of 11 images)" in remark.line for remark in found.remarks)
 
 
@@ -159,7 +159,7 @@ REFUSED = {
     "nothing": (lambda d: None, "does not exist"),
     "an empty folder": (lambda d: d.mkdir(), "has no photos"),
     "a text": (lambda d: d.write_text("x"), "is neither a dataset's .json nor a video"),
-    "one photo": (lambda d: write_photos(d, 1), "has 1 photos; three see a scene at least"),
+    "one photo": (lambda d: write_photos(d, 1), "has 1 photo; three see a scene at least"),
     "a link to itself": (
         lambda d: (write_photos(d), (d / "x.png").symlink_to(d / "x.png")),
         "x.png: is a link that leads",

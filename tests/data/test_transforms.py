@@ -139,7 +139,7 @@ def test_without_test_images_those_for_validation_stand_in(tmp_path: Path, capsy
 def test_an_image_in_two_lists_is_said(tmp_path: Path, capsys):
     write_transforms(tmp_path, train_filenames=names(*range(9)), val_filenames=names(8, 10))
     step(load(tmp_path))
-    assert "1 images are listed to be trained and evaluated on (images/008.png)" in capsys.readouterr().out.replace(
+    assert "1 image is listed to be trained and evaluated on (images/008.png)" in capsys.readouterr().out.replace(
         "\n", " "
     )
 
@@ -187,7 +187,7 @@ def test_odd_cameras_are_said(tmp_path: Path, capsys):
     step(load(tmp_path))
     out = capsys.readouterr().out
     assert "The camera of 004.png stands 1," in out
-    assert "1 images have the very pose of another one, 006.png that of 005.png" in out
+    assert "1 image has the very pose of another one, 006.png that of 005.png" in out
     assert "The principal point of 000.png, (0.5, 0.5), is in a corner" in out
 
 

@@ -227,7 +227,7 @@ def test_holes_are_closed_only_if_it_is_asked_for(capsys):
     assert not mesh_of(*pipeline, options()).is_watertight
     assert "closed" not in capsys.readouterr().out
     assert mesh_of(*pipeline, options(close_holes=1000)).is_watertight
-    assert "1 holes closed, 0 larger ones left open" in capsys.readouterr().out
+    assert "1 hole closed, 0 larger ones left open" in capsys.readouterr().out
 
 
 def test_a_thing_is_picked_by_a_point_of_the_world():
