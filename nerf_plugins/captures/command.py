@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from nerf_plugins.captures import masks, photos, video, worker
+from nerf_plugins.captures.folders import beside_photos, refuse_dataset
 from nerf_plugins.captures.job import Job, Matching, Reconstruction
 from nerf_plugins.captures.judging import Judgement, as_json, check_enough, judge
 from nerf_plugins.captures.options import ProcessDataOptions
@@ -38,8 +39,8 @@ class Source:
     path: Path
     photos: tuple[Photo, ...]
     masks: dict[str, Path]
-    note: str | None = None
-    """On masks that were found rather than given."""
+    notes: tuple[str, ...] = ()
+    """On masks that were found rather than given, and on what is left out."""
 
     @property
     def is_video(self) -> bool:
@@ -75,8 +76,8 @@ def process_data(options: ProcessDataOptions) -> Path:
     """
     _check(options)
     source = read_source(options)
-    if source.note is not None:
-        CONSOLE.print(f"note: {escape(source.note)}", soft_wrap=True)
+    for note in source.notes:
+        CONSOLE.print(f"note: {escape(note)}", soft_wrap=True)
     wanted = identity(options, source.files)
     if options.dry_run:
         check_output(options.output_dir, wanted)
@@ -95,7 +96,7 @@ def read_source(options: ProcessDataOptions) -> Source:
     """Reads the headers of all photos, or of the video, before anything is written.
 
     Raises:
-        InputError: what is given is no folder of photos and no video.
+        InputError: what is given is no folder of photos and no video, or a dataset already.
     """
     path = options.data
     if not path.exists():
@@ -109,8 +110,10 @@ def read_source(options: ProcessDataOptions) -> Source:
         return Source(path, (), {})
     if options.moving:
         raise InputError("--moving: the photos of a folder have no times; give the video, or leave it out")
+    refuse_dataset(path)
     found = photos.read_folder(path)
-    return Source(path, found, *masks.choose_masks(found, path, options.masks))
+    chosen = masks.choose_masks(found, path, options.masks)
+    return Source(path, found, chosen.masks, tuple(filter(None, (chosen.note, beside_photos(path)))))
 
 
 def _check(options: ProcessDataOptions) -> None:

@@ -19,13 +19,13 @@ import numpy as np
 from PIL import Image
 
 from nerf_plugins.captures.files import finished, save_picture
+from nerf_plugins.captures.folders import instead_of_photos
 from nerf_plugins.captures.job import CameraGroup
 from nerf_plugins.errors import InputError
+from nerf_plugins.images.kinds import photos_in
 from nerf_plugins.images.reading import UNREADABLE, as_shown, has_alpha, turned
 from nerf_plugins.wording import counted
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif")
-RAW = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".rw2", ".orf")
 _LOSSY = ("JPEG", "MPO", "WEBP", "HEIF")
 _EXIF, _MAKE, _MODEL, _ORIENTATION = 0x8769, 0x010F, 0x0110, 0x0112
 _FOCAL, _FOCAL_35, _LENS = 0x920A, 0xA405, 0xA434
@@ -68,13 +68,12 @@ def list_photos(folder: Path) -> list[Path]:
     Raises:
         InputError: there are none, or two would have one name.
     """
-    files = sorted(p for p in folder.iterdir() if not p.is_dir() and not p.name.startswith("."))
-    photos = [p for p in files if p.suffix.lower() in SUFFIXES]
+    photos = photos_in(folder)
     lost = [p for p in photos if not p.is_file()]
     if lost:
         raise InputError(f"{lost[0]}: is a link that leads to no file; replace it or take it away")
     if not photos:
-        raise InputError(f"{folder}: {_no_photos(folder, files)}")
+        raise InputError(f"{folder}: {instead_of_photos(folder)}")
     names: dict[str, Path] = {}
     for path in photos:
         other = names.setdefault(safe_name(path).lower(), path)
@@ -95,18 +94,6 @@ def read_folder(folder: Path) -> tuple[Photo, ...]:
             f"{folder}: has {counted(len(found), 'photo')}; three see a scene at least, and twenty or more see it well"
         )
     return found
-
-
-def _no_photos(folder: Path, files: Sequence[Path]) -> str:
-    raws = [p for p in files if p.suffix.lower() in RAW]
-    if raws:
-        return f"has raw files only ({raws[0].name}); develop them to JPEG first"
-    inner = [
-        p for p in sorted(folder.iterdir()) if p.is_dir() and any(q.suffix.lower() in SUFFIXES for q in p.iterdir())
-    ]
-    if inner:
-        return f"has no photos itself, but its folder {inner[0].name} has: give {inner[0]}"
-    return f"has no photos ({', '.join(SUFFIXES)})"
 
 
 def safe_name(path: Path) -> str:

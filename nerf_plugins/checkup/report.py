@@ -17,6 +17,7 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
+from nerf_plugins.captures.folders import beside_photos
 from nerf_plugins.captures.photos import group_cameras, read_upright
 from nerf_plugins.checkup.advice import Advice, advise
 from nerf_plugins.checkup.pixels import (
@@ -125,6 +126,8 @@ def _of_photos(source: Unposed) -> Report:
     remarks.append(
         Remark(f"{counted(turned, 'photo is', 'photos are')} turned by their EXIF orientation.") if turned else None
     )
+    beside = beside_photos(source.data)
+    remarks.append(None if beside is None else Remark(beside, is_odd=True))
     seen, broken = _look(names, lambda i: (np.asarray(read_upright(photos[i].path)), None), [p.size for p in photos])
     remarks += _of_looks(seen, lambda: neighbours_in_order(len(seen)), [photo.path for photo in photos])
     return Report(f"{source.data}: {len(photos)} photos without poses", _there(remarks), broken, advise(source), None)

@@ -248,6 +248,33 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(photos, tmp_path, 
     assert not (tmp_path / "out").exists()
 
 
+def test_videos_among_photos_are_said_to_be_left_out(tmp_path, capsys):
+    for k, pose in enumerate(arc(3)):
+        Image.fromarray(picture(pose)).save(tmp_path / f"{k}.jpg")
+    (tmp_path / "walk.mp4").touch()
+    process_data(ProcessDataOptions(data=tmp_path, output_dir=tmp_path / "out", dry_run=True))
+    said = capsys.readouterr().err
+    assert (
+        f"note: {tmp_path}: only its photos are used, not a video, walk.mp4; for the poses of a video give it, as"
+        in said
+    )
+    assert "3 photos, 0 with a mask" in said
+
+
+@pytest.mark.parametrize("mark", ["transforms.json", "transforms_train.json"])
+def test_a_dataset_is_not_taken_for_photos(tmp_path, mark):
+    """Its capture.png would be one of them."""
+    (tmp_path / mark).touch()
+    Image.fromarray(picture(arc(3)[0])).save(tmp_path / "capture.png")
+    options = ProcessDataOptions(data=tmp_path, output_dir=tmp_path / "out")
+    said = rf"is a dataset already \({mark}\), for ns-train: nerf-plugins doctor .* names the command that suits it\. To find .* give"
+    with pytest.raises(InputError, match=f"{said} a folder of the photos alone$"):
+        process_data(options)
+    (tmp_path / "images").mkdir()
+    with pytest.raises(InputError, match=f"{said} .*images$"):
+        process_data(options)
+
+
 def test_a_process_that_dies_is_one_line(tmp_path, monkeypatch):
     job = Job(tmp_path, tmp_path, None, (), "exhaustive", "incremental", 20, 1600, 4096)
     dying = [sys.executable, "-c", "import sys; print('Check failed: x > 0', file=sys.stderr); sys.exit(134)"]

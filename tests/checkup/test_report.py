@@ -155,6 +155,16 @@ def test_photos_without_poses_are_sent_to_process_data(tmp_path):
     check_ns_train(second[1:])
 
 
+def test_videos_among_photos_and_in_their_place_are_named(tmp_path):
+    write_photos(tmp_path)
+    (tmp_path / "walk.mp4").touch()
+    assert "only its photos are used, not a video, walk.mp4" in odd(report.examine(tmp_path, None))
+    for photo in tmp_path.glob("*.png"):
+        photo.unlink()
+    with pytest.raises(InputError, match=r"has no photos, but a video, walk\.mp4: give it"):
+        report.examine(tmp_path, None)
+
+
 REFUSED = {
     "nothing": (lambda d: None, "does not exist"),
     "an empty folder": (lambda d: d.mkdir(), "has no photos"),
