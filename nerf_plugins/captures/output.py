@@ -129,10 +129,13 @@ def _not_ours(folder: Path) -> Iterator[str]:
 def _difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:
     if found.get("format") != wanted["format"]:
         return "by another version"
-    for name, value in wanted["options"].items():
-        if (before := found["options"].get(name)) != value:
-            return f"with --{name.replace('_', '-')} {before}"
     before, now = found["files"], wanted["files"]
+    if not before.items() & now.items():
+        first = next(iter(before))  # masks come after the photos
+        return f"of {first}" if len(before) == 1 else f"of other photos, those of a folder {first.partition('/')[0]}"
+    for name, value in wanted["options"].items():
+        if (earlier := found["options"].get(name)) != value:
+            return f"with --{name.replace('_', '-')} {earlier}"
     for name in sorted({*before, *now}):
         if before.get(name) != now.get(name):
             kind = "without" if name not in before else "with a" if name not in now else "with another"

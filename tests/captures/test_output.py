@@ -46,6 +46,21 @@ def test_other_photos_or_options_are_refused_and_named(tmp_path, photos):
     assert "was made with another photos/b.jpg" in refusal(photos)
 
 
+def test_of_other_photos_or_another_video_the_folder_is_named(tmp_path, photos):
+    """Not the first of the files that differ, which is one of those that are given now."""
+    video = tmp_path / "clips" / "walk.mp4"
+    video.parent.mkdir()
+    video.write_bytes(b"walk")
+    with opened_output(tmp_path / "out", identity(options(tmp_path), photos)):
+        pass
+    with opened_output(tmp_path / "second", identity(options(tmp_path), [video])):
+        pass
+    with pytest.raises(InputError, match=r"out: was made of other photos, those of a folder photos; give another, or"):
+        check_output(tmp_path / "out", identity(options(tmp_path, features=500), [video]))
+    with pytest.raises(InputError, match=r"second: was made of clips/walk\.mp4; give another, or delete it"):
+        check_output(tmp_path / "second", identity(options(tmp_path), photos))
+
+
 def test_a_folder_of_something_else_is_refused(tmp_path, photos):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").touch()
