@@ -18,7 +18,8 @@ from PIL import UnidentifiedImageError
 
 from nerf_plugins.console import collected
 from nerf_plugins.data.checks import missing_image
-from nerf_plugins.data.transforms import check_files, frame_files, missing_camera_value, read_transforms
+from nerf_plugins.data.transforms import check_files, frame_files, missing_camera_value, read_transforms, wanted_files
+from nerf_plugins.data.unposed import without_poses
 from nerf_plugins.errors import InputError
 from nerf_plugins.images.reading import check_readable, read_header
 
@@ -69,14 +70,15 @@ def explain_failure(config: DataParserConfig, error: Exception, has_parsed: bool
     if not data.exists() and not isinstance(error, InputError):
         return InputError(f"--data {data} does not exist: give the folder of a dataset")
     if isinstance(error, InputError):
-        return None if has_parsed else _other_layout(config, name, error)
+        return None if has_parsed else _other_layout(config, name, error) or _without_poses(config, name)
     if isinstance(error, (ImportError, MemoryError)):
         return None
     known = _broken_image(config)
     if known is None and isinstance(error, UnidentifiedImageError):  # names the file
         known = InputError(f"{error}: replace it or leave it out")
     if known is None and not has_parsed:
-        known = _other_layout(config, name, error) or _missing_image(config) or _missing_value(config)
+        known = _other_layout(config, name, error) or _without_poses(config, name)
+        known = known or _missing_image(config) or _missing_value(config)
         known = known or InputError(f"--data {data}: {name} cannot read it ({_line(error)})")
     return known
 
@@ -141,6 +143,17 @@ def _other_layout(config: DataParserConfig, name: str, error: Exception) -> Inpu
             f"--data {data}: {name} finds no {own[0]}; {fits[0].mark} is there, but {fits[0].name} cannot read it ({fits[0].problem})"
         )
     return None
+
+
+def _without_poses(config: DataParserConfig, name: str) -> InputError | None:
+    """That the data are photos or a video, where the dataparser looks for files that are not there."""
+    data, known = config.data, layouts()
+    if name not in known and not wanted_files(config):
+        return None  # what else it may read is not known
+    if any((data / mark).is_file() for marks in known.values() for mark in marks) or frame_files(config):
+        return None
+    problem = without_poses(data)
+    return InputError(f"--data {data}: {problem}") if problem else None
 
 
 def _broken_image(config: DataParserConfig) -> InputError | None:

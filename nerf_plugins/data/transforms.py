@@ -81,14 +81,17 @@ def check_files(config: DataParserConfig) -> None:
 
 def frame_files(config: DataParserConfig) -> list[Path]:
     """The files of frames that a dataparser will read, of those that are there."""
+    return [path for path in wanted_files(config) if path.is_file()]
+
+
+def wanted_files(config: DataParserConfig) -> list[Path]:
+    """The files of frames that a dataparser of nerfstudio's reads, there or not; of other dataparsers none."""
     data = config.data
     if isinstance(config, (NerfstudioDataParserConfig, InstantNGPDataParserConfig)):
-        paths = [data if data.suffix == ".json" else data / "transforms.json"]
-    elif isinstance(config, (BlenderDataParserConfig, DNeRFDataParserConfig)):
-        paths = [data / f"transforms_{split}.json" for split in SPLITS]
-    else:
-        return []
-    return [path for path in paths if path.is_file()]
+        return [data if data.suffix == ".json" else data / "transforms.json"]
+    if isinstance(config, (BlenderDataParserConfig, DNeRFDataParserConfig)):
+        return [data / f"transforms_{split}.json" for split in SPLITS]
+    return []
 
 
 def read_transforms(path: Path) -> TransformsFile:

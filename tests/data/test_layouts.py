@@ -196,6 +196,52 @@ def test_a_folder_that_nothing_fits_names_the_file(tmp_path: Path):
         load(BlenderDataParserConfig(data=tmp_path))
 
 
+READERS = ["nerfstudio-data", "blender-data", "llff-data", "neus-data", "timed-data", "dnerf-data"]
+
+
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("inner", ["", "images/"])
+def test_photos_without_poses_are_sent_to_process_data(tmp_path: Path, name: str, inner: str):
+    data = tmp_path / "my photos"
+    write_images(data, [f"{inner}{k}" for k in range(3)])
+    source, target = str(data / inner).rstrip("/"), "images_capture" if inner else "'my photos_capture'"
+    with pytest.raises(InputError) as error:
+        load(config_of(name, data))
+    assert str(error.value) == (
+        f"--data {data}: has photos (0.png, ...), but no poses; nerf-plugins process-data '{source}' --output-dir {target} "
+        f"finds them and makes the dataset: then give --data {target}"
+    )
+
+
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            "walk.mp4",
+            r"--data .*walk\.mp4: is a video, without poses; nerf-plugins process-data .*mp4 --output-dir walk_c",
+        ),
+        (
+            "",
+            r"--data .*: has a video, walk\.mp4, but no poses; nerf-plugins process-data .*walk\.mp4 --output-dir walk_c",
+        ),
+        ("notes.txt", r"--data .*notes\.txt: is a file: give the folder of a dataset$"),
+    ],
+)
+def test_a_video_is_sent_to_process_data(tmp_path: Path, name: str, given: str, message: str):
+    (tmp_path / "walk.mp4").touch()
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(InputError, match=message):
+        load(config_of(name, tmp_path / given))
+
+
+def test_colmaps_images_are_not_taken_for_photos_without_poses(tmp_path: Path):
+    write_images(tmp_path, ["images/0"])
+    (tmp_path / "sparse").mkdir()
+    with pytest.raises(InputError, match="nerfstudio-data cannot read it"):
+        load(config_of("nerfstudio-data", tmp_path))
+
+
 @pytest.mark.parametrize("name", ["blender-data", "nerfstudio-data", "colmap"])
 def test_a_folder_that_is_not_there(tmp_path: Path, name: str):
     with pytest.raises(InputError, match=r"--data .*nowhere does not exist"):

@@ -205,7 +205,7 @@ class TestBrokenInput:
         fails(write(tmp_path, table, count=3), "must hold 17 numbers")
 
     def test_a_single_view(self, tmp_path):
-        fails(write(tmp_path, rows(1)), r"poses_bounds.npy: has 1 view\(s\)")
+        fails(write(tmp_path, rows(1)), r"poses_bounds.npy: has 1 view;")
 
     @pytest.mark.parametrize("value", [np.nan, np.inf])
     @pytest.mark.parametrize("column", [0, 3, 14, 16])

@@ -1,0 +1,38 @@
+"""Photos and videos that are given where a dataset with poses belongs."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from nerf_plugins.images.kinds import VIDEOS, photos_in, videos_in
+
+_OF_COLMAP = ("colmap", "sparse", "database.db")
+
+
+def without_poses(data: Path) -> str | None:
+    """What is known of data that no dataparser knows by its files, and how poses are found; None if these are no photos and no video.
+
+    Args:
+        data: a folder or a file.
+    """
+    if data.is_file():
+        if data.suffix.lower() in VIDEOS:
+            return f"is a video, without poses; {_find_poses(data)}"
+        return "is a file: give the folder of a dataset"
+    inner = data / "images"
+    has_inner = inner.is_dir() and not any((data / name).exists() for name in _OF_COLMAP)
+    for folder in (data, inner) if has_inner else (data,):
+        if photos := photos_in(folder):
+            return f"has photos ({photos[0].name}, ...), but no poses; {_find_poses(folder)}"
+    if videos := videos_in(data):
+        return f"has a video, {videos[0].name}, but no poses; {_find_poses(videos[0])}"
+    return None
+
+
+def _find_poses(source: Path) -> str:
+    target = f"{source.resolve().stem}_capture"
+    return (
+        f"nerf-plugins process-data {shlex.quote(str(source))} --output-dir {shlex.quote(target)} finds them and makes the dataset: "
+        f"then give --data {shlex.quote(target)}"
+    )
