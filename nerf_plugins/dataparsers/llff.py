@@ -202,7 +202,9 @@ def _load_rows(path: Path) -> Float[np.ndarray, "n_views 17"]:
         shape = f"{rows.dtype} {rows.shape}" if isinstance(rows, np.ndarray) else "an archive"
         raise InputError(f"{path}: has {shape}; it must hold 17 numbers for each view")
     if len(rows) < 2:
-        raise InputError(f"{path}: has {counted(len(rows), 'view')}; at least 2 are needed, one to train on and one to test")
+        raise InputError(
+            f"{path}: has {counted(len(rows), 'view')}; at least 2 are needed, one to train on and one to test"
+        )
     return rows.astype(np.float64)
 
 
