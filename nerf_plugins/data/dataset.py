@@ -58,8 +58,11 @@ class CheckedDataset(InputDataset):
     @cached_property
     def has_alpha(self) -> bool:
         """Whether the images are given with an alpha channel."""
-        if self._dataparser_outputs.alpha_color is not None:
-            return False
+        return self._dataparser_outputs.alpha_color is None and self.shows_outlines
+
+    @cached_property
+    def shows_outlines(self) -> bool:
+        """Whether there is an alpha channel, by the files' headers: given with the images or blended."""
         return self.alpha_filenames is not None or any(header.has_alpha for header in self.headers if header)
 
     @cached_property

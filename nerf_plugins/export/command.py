@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from nerfstudio.utils.rich_utils import CONSOLE
 from rich.progress import track
 from torch import Tensor
@@ -17,10 +17,10 @@ from torch import Tensor
 from nerf_plugins.data.looks import photo_weights
 from nerf_plugins.errors import InputError
 from nerf_plugins.export.implicit import ImplicitSurface
-from nerf_plugins.export.masks import inside_masks
+from nerf_plugins.export.masks import check_masks, inside_masks
 from nerf_plugins.export.mesh import closed_surface, color_vertices, is_closed, mesh_files, model_mesh, write_mesh
 from nerf_plugins.export.options import MeshOptions
-from nerf_plugins.export.parts import close_holes, connected_parts, keep_faces, keep_vertices, largest_component
+from nerf_plugins.export.parts import Parts, close_holes, connected_parts, keep_faces, keep_vertices
 from nerf_plugins.export.picking import above_table, find_table, in_ball
 from nerf_plugins.export.simplify import deviation, diagonal, simplify
 from nerf_plugins.export.texture import texture_mesh
@@ -153,6 +153,8 @@ def mesh_of(model: Any, datamanager: Any, options: MeshOptions) -> Trimesh:
     """
     if options.time is not None and "times" not in model.field.needs:
         raise InputError(f"time {options.time:g}: this model knows no times: leave the option out")
+    if options.masks != "ignore":
+        check_masks(datamanager.train_dataset)
     at, weights = options.time or 0.0, _photo_weights(model, datamanager, options.style)
     mesh = model_mesh(model, options.resolution, options.close_at_box, _progress, at)
     outputs = datamanager.train_dataparser_outputs
@@ -215,17 +217,28 @@ def _picked(mesh: Trimesh, outputs: Any, options: MeshOptions) -> Trimesh:
 def _cleaned(mesh: Trimesh, options: MeshOptions) -> Trimesh:
     """Without small parts, and with its holes closed, as far as is asked for; says both."""
     if options.largest_component:
-        mesh = largest_component(mesh)
+        parts = connected_parts(mesh)
+        mesh = _with_parts(mesh, parts, np.arange(len(parts.areas)) == parts.areas.argmax())
     if options.min_part > 0:
         parts = connected_parts(mesh)
-        kept = parts.areas >= options.min_part * parts.areas.sum()
-        lost = 1.0 - parts.areas[kept].sum() / parts.areas.sum()
-        CONSOLE.print(f"{np.count_nonzero(~kept)} of {counted(len(kept), 'part')} dropped, with {lost:.2%} of the area")
-        mesh = keep_faces(mesh, kept[parts.of_face])
+        mesh = _with_parts(mesh, parts, parts.areas >= options.min_part * parts.areas.sum())
     if options.close_holes > 0:
         mesh, n_closed, n_left = close_holes(mesh, options.close_holes)
         CONSOLE.print(f"{counted(n_closed, 'hole')} closed, {counted(n_left, 'larger one')} left open")
     return mesh
+
+
+def _with_parts(mesh: Trimesh, parts: Parts, kept: Bool[np.ndarray, "n_parts"]) -> Trimesh:
+    """The kept parts; says how much the others are."""
+    if kept.all():
+        CONSOLE.print(f"no part dropped, of {len(kept)}")
+        return mesh
+    stays, area = kept[parts.of_face], 1.0 - parts.areas[kept].sum() / parts.areas.sum()
+    CONSOLE.print(
+        f"{np.count_nonzero(~kept)} of {counted(len(kept), 'part')} dropped, with {area:.2%} of the area and {(~stays).mean():.2%} of "
+        "the triangles"
+    )
+    return keep_faces(mesh, stays)
 
 
 def _colored(mesh: Trimesh, surface: ImplicitSurface, options: MeshOptions, scale: float) -> Trimesh:
@@ -242,6 +255,8 @@ def _colored(mesh: Trimesh, surface: ImplicitSurface, options: MeshOptions, scal
         CONSOLE.print(f"{n_faces} triangles simplified to {len(mesh.faces)}; the surface is away from them: {lengths}")
         if away.missed > 0:
             CONSOLE.print(f"{away.missed:.1%} of the mesh has no surface within 2 % of the diagonal")
+    elif options.faces is not None:
+        CONSOLE.print(f"not simplified: {n_faces} triangles are no more than --faces {options.faces}")
     if options.texture is None:
         color_vertices(mesh, surface)
         return mesh

@@ -30,21 +30,31 @@ def inside_masks(points: Array, dataset: CheckedDataset, max_outside: float, mar
     """
     from scipy.ndimage import maximum_filter
 
-    views, outside, n_masks = np.zeros(len(points)), np.zeros(len(points)), 0
+    check_masks(dataset)
+    views, outside = np.zeros(len(points)), np.zeros(len(points))
     for i in range(len(dataset)):
         alpha = dataset.get_alpha(i)
         if alpha is None:
             continue
-        n_masks += 1
         mask = maximum_filter(alpha >= 128, size=2 * margin + 1)
         column, row, in_image = project(points, to_camera(dataset.cameras[i]))
         views += in_image
         outside[in_image] += np.logical_not(mask[row[in_image], column[in_image]])
-    if n_masks == 0:
+    return outside <= max_outside * views
+
+
+def check_masks(dataset: CheckedDataset) -> None:
+    """Refuses images without silhouettes, whose pixels are not read for it.
+
+    Raises:
+        InputError: no image has an alpha channel, or a camera is no perspective one.
+    """
+    if not dataset.shows_outlines:
         raise InputError(
             f"masks: no training image has an alpha channel, the first is {dataset.image_filenames[0]}: leave --masks out"
         )
-    return outside <= max_outside * views
+    for i in range(len(dataset)):
+        to_camera(dataset.cameras[i])
 
 
 def to_camera(camera: Cameras) -> Camera:

@@ -203,6 +203,32 @@ def test_masks_cut_off_what_is_outside(untrained, tmp_path):
     assert mesh_of(*pipeline, options(masks="any", mask_margin=0)).area < part.area
 
 
+def test_without_masks_nothing_is_evaluated_for_them(tmp_path, monkeypatch):
+    manager = deepcopy(vanilla_nerf.method.config.pipeline.datamanager)
+    manager.dataparser = NeusDataParserConfig(data=write_scene(tmp_path))
+    dataset = manager.setup(device="cpu", test_mode="inference").train_dataset
+    monkeypatch.setattr(command, "model_mesh", lambda *_: pytest.fail("the field was evaluated"))
+    with pytest.raises(InputError, match=r"no training image has an alpha channel, .*: leave --masks out"):
+        mesh_of(*pipeline_with(sphere(0.3), train_dataset=dataset), options(masks="most"))
+
+
+def test_what_is_dropped_and_what_needs_no_simplifying_is_said(capsys):
+    def said(surface, **changes) -> str:
+        mesh_of(*pipeline_with(surface), options(**changes))
+        return " ".join(capsys.readouterr().out.split())
+
+    assert re.search(
+        r"1 of 2 parts dropped, with 3[56]\.\d+% of the area and 3\d\.\d+% of the triangles",
+        said(two_spheres(), largest_component=True),
+    )
+    assert "no part dropped, of 1" in said(sphere(0.3), largest_component=True)
+    assert re.search(
+        r"not simplified: (\d+) triangles are no more than --faces 100000 .* \1 triangles",
+        said(sphere(0.3), faces=100_000),
+    )
+    assert "not simplified" not in said(sphere(0.3), faces=100)
+
+
 def test_a_textured_mesh_in_fewer_triangles_upright(tmp_path, capsys):
     """Of a world whose y is down in the photos; all is said, in world units."""
     model, manager = pipeline_with(two_spheres())
