@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from nerf_plugins.camera_paths.training_views import Views, data_folder, read_vi
 from nerf_plugins.data.names import find_images
 from nerf_plugins.errors import InputError
 from nerf_plugins.files.writing import check_free
-from nerf_plugins.runs.loading import load_pipeline, read_config, require_checkpoint
+from nerf_plugins.runs.loading import config_file, load_pipeline, read_config, require_checkpoint
 from nerf_plugins.wording import counted
 
 
@@ -46,6 +47,7 @@ def write_camera_path(options: PathOptions) -> Path:
         InputError: an option or the run; nothing has been written then.
     """
     options.check()
+    options = replace(options, load_config=config_file(options.load_config))
     config = read_config(options.load_config)
     output = options.output_path or options.load_config.parent / "camera_paths" / f"{options.shape}.json"
     check_free(output, "--output-path")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ from nerf_plugins.export.simplify import deviation, diagonal, simplify
 from nerf_plugins.export.texture import texture_mesh
 from nerf_plugins.export.world import cameras_up, move_to_world, scene_from_world, turn_up
 from nerf_plugins.files.writing import check_free
-from nerf_plugins.runs.loading import load_pipeline, read_config, require_checkpoint
+from nerf_plugins.runs.loading import config_file, load_pipeline, read_config, require_checkpoint
 from nerf_plugins.wording import counted
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def export_mesh(options: MeshOptions) -> list[Path]:
         InputError: an option, the run, or the surface; nothing has been written then.
     """
     check(options)
+    options = replace(options, load_config=config_file(options.load_config))
     require_checkpoint(read_config(options.load_config))
     folder = options.output_dir or options.load_config.parent / "mesh"
     paths = [folder / f"mesh.{ending}" for ending in dict.fromkeys(formats_of(options))]

@@ -14,7 +14,7 @@ class MeshOptions:
     """Write the surface that a trained model has learnt as a mesh, in the input data's world units."""
 
     load_config: Path
-    """The config.yml of the run."""
+    """The config.yml of the run, or its folder."""
     output_dir: Path | None = None
     """Folder for mesh.ply and so on. None: the folder mesh beside the config.yml. No file there is overwritten."""
     resolution: int = 512

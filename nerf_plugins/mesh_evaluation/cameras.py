@@ -11,7 +11,7 @@ import numpy as np
 
 from nerf_plugins.dataparsers.demo import FIELD_OF_VIEW, DemoDataParserConfig, split_cameras
 from nerf_plugins.export.masks import to_camera
-from nerf_plugins.runs.loading import read_config
+from nerf_plugins.runs.loading import config_file, read_config
 from nerf_plugins.scenes import Camera
 
 
@@ -29,7 +29,7 @@ def training_cameras(load_config: Path) -> list[Camera]:
     Raises:
         InputError: the run's file or its data cannot be read, or a camera is no perspective one.
     """
-    manager: Any = read_config(load_config).pipeline.datamanager
+    manager: Any = read_config(config_file(load_config)).pipeline.datamanager
     if manager.data is not None:
         manager.dataparser.data = manager.data
     with redirect_stdout(sys.stderr):  # what is read is said there, beside a program's JSON

@@ -28,7 +28,7 @@ class EvalMeshOptions:
     samples: int = 500_000
     """Random points on each surface; a DTU scan has its own number."""
     seen_by: Path | None = None
-    """The config.yml of a run, whose data must be there: only what its training cameras see of the truth, a mesh, counts.
+    """The config.yml of a run, or its folder; its data must be there: only what its training cameras see of the truth, a mesh, counts.
     demo-data's scenes need none."""
     demo_views: int = 100
     """Training views of demo-data. Only what they see counts: the table's underside, for one, does not."""

@@ -14,7 +14,24 @@ from nerfstudio.utils.eval_utils import eval_setup
 from nerf_plugins.errors import InputError
 from nerf_plugins.runs.checkpoints import checkpoints_in
 
+_NAME = "config.yml"
 NO_CHECKPOINT = "has no checkpoint; train first, and call this from the folder that the training was started in"
+
+
+def config_file(given: Path) -> Path:
+    """The config.yml that is meant: the file, or that of a run's folder. It need not be there.
+
+    Raises:
+        InputError: a folder has none; names the newest of the runs below it.
+    """
+    if not given.is_dir():
+        return given
+    if (given / _NAME).is_file():
+        return given / _NAME
+    below = [path for depth in range(1, 4) for path in given.glob("*/" * depth + _NAME)]
+    newest = max(below, key=lambda path: path.stat().st_mtime, default=None)
+    hint = f", whose newest run is {newest}" if newest else ""
+    raise InputError(f"--load-config {given}: is a folder without {_NAME}{hint}; give the {_NAME} of a run")
 
 
 def read_config(load_config: Path) -> TrainerConfig:

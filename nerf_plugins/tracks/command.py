@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from nerf_plugins.export.implicit import ImplicitSurface
 from nerf_plugins.export.mesh import color_vertices, model_mesh
 from nerf_plugins.export.world import scene_from_world
 from nerf_plugins.files.writing import check_free, new_file
-from nerf_plugins.runs.loading import load_pipeline, read_config, require_checkpoint
+from nerf_plugins.runs.loading import config_file, load_pipeline, read_config, require_checkpoint
 from nerf_plugins.tracks.following import Found, find
 from nerf_plugins.tracks.options import TracksOptions
 from nerf_plugins.tracks.truth import NEAR, Motion, errors, read_motion
@@ -46,6 +47,7 @@ def write_tracks(options: TracksOptions) -> list[Path]:
         InputError: an option, the run, or the surface; nothing has been written then.
     """
     check(options)
+    options = replace(options, load_config=config_file(options.load_config))
     motion = None if options.truth is None else read_motion(options.truth)
     require_checkpoint(read_config(options.load_config))
     times = np.linspace(0.0, 1.0, options.times) if motion is None else motion.times

@@ -11,7 +11,7 @@ class TracksOptions:
     """Follow surface points of a moving scene through time, as its learnt warp has them, in the input data's world units."""
 
     load_config: Path
-    """The config.yml of the run; of a method whose field is seen through a warp."""
+    """The config.yml of the run, or its folder; of a method whose field is seen through a warp."""
     output_dir: Path | None = None
     """Folder for tracks.npz and a PLY file a time. None: the folder tracks beside the config.yml. No file there is overwritten."""
     start: float = 0.0

@@ -290,6 +290,15 @@ def test_runs_without_cameras(capsys, tmp_path, load_config, break_it, message):
     assert message in one_line(capsys, "orbit", "--load-config", tmp_path / "config.yml")
 
 
+def test_a_runs_folder_stands_for_its_config(capsys, tmp_path, load_config):
+    poses = [
+        poses_of(make(capsys, tmp_path / str(k), "orbit", path, "--frames", 4))
+        for k, path in enumerate((load_config, load_config.parent))
+    ]
+    np.testing.assert_array_equal(*poses)
+    assert "is a folder without config.yml" in one_line(capsys, "orbit", "--load-config", tmp_path)
+
+
 def test_files_that_are_no_run(capsys, tmp_path):
     assert "no such file" in one_line(capsys, "orbit", "--load-config", tmp_path / "config.yml")
     (tmp_path / "config.yml").write_text("{a: [")

@@ -83,6 +83,22 @@ def test_a_run_that_was_moved(tmp_path, monkeypatch, capsys):
     assert not config.parent.exists()
 
 
+@pytest.mark.usefixtures("without_type_checker")
+def test_a_runs_folder_stands_for_its_config(untrained, tmp_path, capsys):
+    config, _ = untrained
+    folder = str(config.parent)
+    assert run("--load-config", folder, "--resolution", "8", "--output-dir", str(tmp_path / "mesh")) == 0
+    above = one_line(capsys, "--load-config", str(config.parents[2]))
+    assert (
+        f"--load-config {config.parents[2]}: is a folder without config.yml, whose newest run is {config}; give"
+        in above
+    )
+    (tmp_path / "empty").mkdir()
+    assert "empty: is a folder without config.yml; give the config.yml of a run" in one_line(
+        capsys, "--load-config", str(tmp_path / "empty")
+    )
+
+
 def test_nothing_is_overwritten(untrained, tmp_path, capsys):
     config, _ = untrained
     (tmp_path / "mesh.obj").write_text("mine")

@@ -95,7 +95,7 @@ class PathOptions:
     """The name on the command line."""
 
     load_config: Path
-    """The config.yml of the run. Its checkpoint is only needed for a point of interest on the surface."""
+    """The config.yml of the run, or its folder. Its checkpoint is only needed for a point of interest on the surface."""
     output_path: Path | None = None
     """JSON file to write, never over another one. None: camera_paths/SHAPE.json beside the config.yml.
     The viewer's "Load Path" looks into the folder camera_paths of the data."""
