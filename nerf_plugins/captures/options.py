@@ -11,7 +11,7 @@ import tyro
 
 @dataclass(frozen=True)
 class ProcessDataOptions:
-    """What to process, how, and where to put the dataset."""
+    """Make a dataset with poses and sparse points of a folder of photos, or of a video."""
 
     data: Annotated[Path, tyro.conf.Positional]
     """A folder of photos, or a video."""
