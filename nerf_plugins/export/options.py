@@ -48,7 +48,8 @@ class MeshOptions:
     mask_margin: int = 3
     """Pixels by which the masks are widened first."""
     point: tuple[float, float, float] | None = None
-    """Keep only what is near this point of the input data's world, as the viewer shows it or a file of points has it."""
+    """Keep only what is near this point of the input data's world, as a file of points or process-data's capture.png has it.
+    The viewer shows another one: training has moved and scaled it."""
     radius: float | None = None
     """How near, in world units; belongs to --point."""
     table: Literal["keep", "drop"] = "keep"
