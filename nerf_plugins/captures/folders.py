@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from nerf_plugins.data.unposed import unfinished
 from nerf_plugins.errors import InputError
 from nerf_plugins.images.kinds import PHOTOS, files_in, photos_in, videos_in
 from nerf_plugins.wording import counted
@@ -15,11 +16,13 @@ WITH_POSES = ("transforms.json", "transforms_train.json", "poses_bounds.npy", "c
 
 
 def refuse_dataset(folder: Path) -> None:
-    """Refuses a folder whose photos have poses already: its pictures would be taken for photos.
+    """Refuses a folder whose photos have poses already, or were to get some: its pictures would be taken for photos.
 
     Raises:
         InputError: says what can be done with it.
     """
+    if problem := unfinished(folder):
+        raise InputError(f"{folder}: {problem}")
     mark = next((name for name in WITH_POSES if (folder / name).is_file()), None)
     if mark is None:
         return

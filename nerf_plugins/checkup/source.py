@@ -9,6 +9,7 @@ from typing import Any
 
 from nerfstudio.configs.dataparser_configs import all_dataparsers
 
+from nerf_plugins.captures.folders import refuse_dataset
 from nerf_plugins.captures.photos import Photo, read_folder
 from nerf_plugins.captures.video import frame_count, is_video
 from nerf_plugins.data.datamanager import NerfDataManager, NerfDataManagerConfig
@@ -83,6 +84,7 @@ def open_source(data: Path) -> Posed | Unposed | Video:
         return Video(data, frame_count(data))
     if find_dataparser(data.parent) is not None:
         raise InputError(f"{data}: are the photos of a dataset; give its folder {data.parent}")
+    refuse_dataset(data)
     return Unposed(data, read_folder(data))
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from nerf_plugins.images.kinds import VIDEOS, photos_in, videos_in
 
+_RECORD = Path("colmap", "made_of.json")
+"""In the output of process-data."""
 _OF_COLMAP = ("colmap", "sparse", "database.db")
 
 
@@ -20,6 +22,8 @@ def without_poses(data: Path) -> str | None:
         if data.suffix.lower() in VIDEOS:
             return f"is a video, without poses; {_find_poses(data)}"
         return "is a file: give the folder of a dataset"
+    if problem := unfinished(data):
+        return problem
     inner = data / "images"
     has_inner = inner.is_dir() and not any((data / name).exists() for name in _OF_COLMAP)
     for folder in (data, inner) if has_inner else (data,):
@@ -28,6 +32,16 @@ def without_poses(data: Path) -> str | None:
     if videos := videos_in(data):
         return f"has a video, {videos[0].name}, but no poses; {_find_poses(videos[0])}"
     return None
+
+
+def unfinished(folder: Path) -> str | None:
+    """That a folder is an output of process-data in which there is no dataset; None where it is not."""
+    if not (folder / _RECORD).is_file() or (folder / "transforms.json").exists():
+        return None
+    return (
+        "has no transforms.json yet: process-data was stopped, or placed too few photos; call it again with the same photos, options "
+        "and --output-dir: it goes on, or says why"
+    )
 
 
 def _find_poses(source: Path) -> str:

@@ -19,6 +19,8 @@ from nerf_plugins.captures import command, worker
 from nerf_plugins.captures.command import process_data
 from nerf_plugins.captures.job import Job, read_reconstruction
 from nerf_plugins.captures.options import ProcessDataOptions
+from nerf_plugins.checkup.source import open_source
+from nerf_plugins.data.datamanager import NerfDataManagerConfig
 from nerf_plugins.errors import InputError
 from tests.captures.made_scene import aligned_error, arc, picture
 
@@ -272,6 +274,22 @@ def test_a_dataset_is_not_taken_for_photos(tmp_path, mark):
     (tmp_path / "images").mkdir()
     with pytest.raises(InputError, match=f"{said} .*images$"):
         process_data(options)
+
+
+def test_an_unfinished_dataset_is_not_taken_for_photos(photos, tmp_path, monkeypatch):
+    """By process-data, by the doctor, and by training."""
+    monkeypatch.setattr(worker, "installed_version", lambda: "4.2.1")
+    monkeypatch.setattr(worker, "run", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        process_data(ProcessDataOptions(data=photos, output_dir=tmp_path / "out"))
+    Image.fromarray(picture(arc(3)[0])).save(tmp_path / "out" / "capture.png")
+    said = r"out: has no transforms\.json yet: process-data was stopped, or placed too few photos; call it again"
+    with pytest.raises(InputError, match=said):
+        process_data(ProcessDataOptions(data=tmp_path / "out", output_dir=tmp_path / "second"))
+    with pytest.raises(InputError, match=said):
+        open_source(tmp_path / "out")
+    with pytest.raises(InputError, match=f"--data .*{said}"):
+        NerfDataManagerConfig(dataparser=NerfstudioDataParserConfig(data=tmp_path / "out")).setup(device="cpu")
 
 
 def test_a_process_that_dies_is_one_line(tmp_path, monkeypatch):
