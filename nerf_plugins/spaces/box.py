@@ -85,34 +85,28 @@ class BoxSpace(Space):
     def middles_at_once(
         self, rays: Rays, ray_indices: Int[Tensor, "n"], t_starts: Float[Tensor, "n"], t_ends: Float[Tensor, "n"]
     ) -> Float[Tensor, "n 3"] | None:
-        """See :class:`Space`; None in a space that is made of this one and has another map."""
-        has_this_map = type(self).field_positions is BoxSpace.field_positions
-        return self._mapped_middles(rays, ray_indices, t_starts, t_ends, contracted=False) if has_this_map else None
+        """See :class:`Space`; None where :meth:`_contracts` is."""
+        contracted = self._contracts()
+        if contracted is None or _learn(rays):
+            return None
+        places = (t_starts, t_ends, rays.origins, rays.directions, ray_indices.int())
+        to_field = self._to_field()
+        return ray_points(*places, to_field.scale, to_field.shift, contracted=contracted)
 
     def cones_at_once(
         self, rays: Rays, ray_indices: Int[Tensor, "n"], t_starts: Float[Tensor, "n"], t_ends: Float[Tensor, "n"]
     ) -> ConePoints | None:
-        """See :class:`Space`; None in a space that is made of this one and has another map."""
-        has_this_map = type(self).field_positions is BoxSpace.field_positions
-        return self._mapped_cones(rays, ray_indices, t_starts, t_ends, contracted=False) if has_this_map else None
-
-    def _mapped_middles(
-        self, rays: Rays, ray_indices: Tensor, t_starts: Tensor, t_ends: Tensor, contracted: bool
-    ) -> Tensor | None:
-        if _learn(rays):
-            return None
-        to_field = self._to_field()
-        places = (t_starts, t_ends, rays.origins, rays.directions, ray_indices.int())
-        return ray_points(*places, to_field.scale, to_field.shift, contracted=contracted)
-
-    def _mapped_cones(
-        self, rays: Rays, ray_indices: Tensor, t_starts: Tensor, t_ends: Tensor, contracted: bool
-    ) -> ConePoints | None:
-        if rays.radii is None or _learn(rays):
+        """See :class:`Space`; None where :meth:`_contracts` is."""
+        contracted = self._contracts()
+        if contracted is None or rays.radii is None or _learn(rays):
             return None
         places = (t_starts, t_ends, rays.origins, rays.directions, rays.radii, ray_indices)
         to_field = self._to_field()
         return cone_points(*places, to_field.scale, to_field.shift, contracted=contracted)
+
+    def _contracts(self) -> bool | None:
+        """Whether the kernels' map to the field contracts; None in a space that is made of this one and has a map of its own."""
+        return False if type(self).field_positions is BoxSpace.field_positions else None
 
     @property
     def _half(self) -> Tensor:

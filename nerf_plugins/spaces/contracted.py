@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from nerf_plugins.ops import ConePoints
 from nerf_plugins.rays import Rays
 from nerf_plugins.spaces.box import BoxSpace
 
@@ -54,19 +53,8 @@ class ContractedSpace(BoxSpace):
         norm = super().field_positions(positions).abs().amax(-1).clamp(min=1.0)
         return 0.5 * ((2.0 - 1.0 / norm) / norm**2) ** (2 / 3) * super().field_scale(positions)
 
-    def middles_at_once(
-        self, rays: Rays, ray_indices: Int[Tensor, "n"], t_starts: Float[Tensor, "n"], t_ends: Float[Tensor, "n"]
-    ) -> Float[Tensor, "n 3"] | None:
-        """See :class:`BoxSpace`."""
-        has_this_map = type(self).field_positions is ContractedSpace.field_positions
-        return self._mapped_middles(rays, ray_indices, t_starts, t_ends, contracted=True) if has_this_map else None
-
-    def cones_at_once(
-        self, rays: Rays, ray_indices: Int[Tensor, "n"], t_starts: Float[Tensor, "n"], t_ends: Float[Tensor, "n"]
-    ) -> ConePoints | None:
-        """See :class:`BoxSpace`."""
-        has_this_map = type(self).field_positions is ContractedSpace.field_positions
-        return self._mapped_cones(rays, ray_indices, t_starts, t_ends, contracted=True) if has_this_map else None
+    def _contracts(self) -> bool | None:
+        return True if type(self).field_positions is ContractedSpace.field_positions else None
 
     def clip(self, rays: Rays) -> tuple[Float[Tensor, "n_rays"], Float[Tensor, "n_rays"]]:
         """The rays' own near and far: the world has no end."""

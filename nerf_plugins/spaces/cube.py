@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from nerfstudio.cameras.rays import RayBundle
 from torch import Tensor
 
@@ -59,12 +59,8 @@ class CubeSpace(BoxSpace):
         """The same positions."""
         return positions
 
-    def middles_at_once(
-        self, rays: Rays, ray_indices: Int[Tensor, "n"], t_starts: Float[Tensor, "n"], t_ends: Float[Tensor, "n"]
-    ) -> Float[Tensor, "n 3"] | None:
-        """See :class:`BoxSpace`."""
-        has_this_map = type(self).field_positions is CubeSpace.field_positions
-        return self._mapped_middles(rays, ray_indices, t_starts, t_ends, contracted=False) if has_this_map else None
+    def _contracts(self) -> bool | None:
+        return False if type(self).field_positions is CubeSpace.field_positions else None
 
     def _to_field(self) -> ToField:
         return ToField(self.ones, self.zeros, self.one)
