@@ -19,7 +19,7 @@ from nerf_plugins.data.looks import photo_weights
 from nerf_plugins.errors import InputError
 from nerf_plugins.export.implicit import ImplicitSurface
 from nerf_plugins.export.masks import check_masks, inside_masks
-from nerf_plugins.export.mesh import closed_surface, color_vertices, is_closed, mesh_files, model_mesh, write_mesh
+from nerf_plugins.export.mesh import closed_surface, color_vertices, mesh_files, model_mesh, write_mesh
 from nerf_plugins.export.options import MeshOptions
 from nerf_plugins.export.parts import Parts, close_holes, connected_parts, keep_faces, keep_vertices
 from nerf_plugins.export.picking import above_table, find_table, in_ball
@@ -270,7 +270,10 @@ def _colored(mesh: Trimesh, surface: ImplicitSurface, options: MeshOptions, scal
 
 def _describe(mesh: Trimesh, axes: str) -> None:
     """Says how large a finished mesh is, in which units, and what its axes are."""
-    state = "closed" if is_closed(mesh) else "open"
+    # Of a textured mesh corners are there more than once, where charts end.
+    welded = mesh.copy(include_visual=False)
+    welded.merge_vertices(merge_norm=True)
+    state = "closed" if welded.is_watertight else "open"
     CONSOLE.print(f"{len(mesh.vertices)} vertices, {len(mesh.faces)} triangles, {state}")
     sides = " x ".join(f"{side:.4g}" for side in np.ptp(mesh.vertices, axis=0))
     CONSOLE.print(f"{sides} in the input data's units; {axes}")

@@ -5,7 +5,6 @@ Meshes are `trimesh.Trimesh`; their vertex normals are the faces' around a verte
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,22 +121,8 @@ def write_mesh(mesh: Trimesh, path: Path) -> None:
         _write_textured_obj(mesh, path)
         return
     normals = {"ply": "vertex_normal", "obj": "include_normals", "glb": "include_normals"}[path.suffix[1:]]
-    more = {"tree_postprocessor": partial(_set_sides, both=not is_closed(mesh))} if path.suffix == ".glb" else {}
     with new_file(path, "--output-dir") as part:
-        mesh.export(part, None, **{normals: True}, **more)
-
-
-def is_closed(mesh: Trimesh) -> bool:
-    """Whether no edge is a border. A textured mesh has corners more than once, where charts end; these count as one."""
-    welded = mesh.copy(include_visual=False)
-    welded.merge_vertices(merge_norm=True)
-    return bool(welded.is_watertight)
-
-
-def _set_sides(tree: dict[str, Any], both: bool) -> None:
-    """Whether a glTF's textured meshes are shown from behind too. (Vertex colours stay without a material: with one, readers lose them.)"""
-    for material in tree.get("materials", []):
-        material["doubleSided"] = both
+        mesh.export(part, None, **{normals: True})
 
 
 def _write_textured_obj(mesh: Trimesh, path: Path) -> None:

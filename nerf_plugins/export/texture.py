@@ -114,6 +114,7 @@ def texture_mesh(mesh: Trimesh, surface: ImplicitSurface, size: int, reach: floa
         normalTexture=Image.fromarray(texture.normals),
         metallicFactor=0.0,
         roughnessFactor=1.0,
+        doubleSided=not mesh.is_watertight,  # an open one is looked at from behind too
     )
     visual = TextureVisuals(uv=atlas.uv, material=material)
     return Trimesh(vertices, atlas.faces, vertex_normals=normals, visual=visual, process=False)
