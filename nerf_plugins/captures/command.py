@@ -25,6 +25,7 @@ from nerf_plugins.captures.photos import Photo
 from nerf_plugins.captures.picture import draw_capture
 from nerf_plugins.captures.writing import write_json, write_points, write_smaller, write_transforms
 from nerf_plugins.errors import InputError
+from nerf_plugins.images.kinds import VIDEOS
 from nerf_plugins.wording import counted
 
 CONSOLE = Console(stderr=True)
@@ -103,7 +104,7 @@ def read_source(options: ProcessDataOptions) -> Source:
         raise InputError(f"{path}: does not exist; give a folder of photos, or a video")
     if path.is_file():
         if not video.is_video(path):
-            raise InputError(f"{path}: is no video ({', '.join(video.SUFFIXES)}); give one, or a folder of photos")
+            raise InputError(f"{path}: is no video ({', '.join(VIDEOS)}); give one, or a folder of photos")
         if isinstance(options.masks, Path):
             raise InputError("--masks: frames of a video have no names to pair masks with; leave it out")
         video.frame_count(path)

@@ -15,12 +15,9 @@ from filelock import FileLock, Timeout
 
 from nerf_plugins.captures.options import ProcessDataOptions
 from nerf_plugins.captures.writing import write_json
+from nerf_plugins.data.unposed import RECORD, WORK
 from nerf_plugins.errors import InputError
 
-WORK = "colmap"
-"""The folder, within the output, of the database, the log and the sparse model."""
-RECORD = "made_of.json"
-"""The file in it that says what the output was made of; without one, nothing there is the command's."""
 _SAMPLE = 1 << 16
 _NOT_OF_THE_RESULT = ("output_dir", "dry_run", "min_registered", "data", "masks")
 

@@ -21,8 +21,8 @@ from PIL import Image
 from nerf_plugins.captures.files import save_picture
 from nerf_plugins.captures.photos import sharpness
 from nerf_plugins.errors import InputError
+from nerf_plugins.images.kinds import VIDEOS
 
-SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mts", ".mpg", ".mpeg")
 STILL = 0.5
 """Grey levels, of 255, that thumbnails of a camera at rest differ by: noise and compression."""
 LEAST_CHANGE = 2.0
@@ -65,7 +65,7 @@ class Selection:
 
 def is_video(path: Path) -> bool:
     """By its ending."""
-    return path.suffix.lower() in SUFFIXES
+    return path.suffix.lower() in VIDEOS
 
 
 def frame_count(path: Path) -> int:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from nerf_plugins.images.kinds import VIDEOS, photos_in, videos_in
 
-_RECORD = Path("colmap", "made_of.json")
-"""In the output of process-data."""
-_OF_COLMAP = ("colmap", "sparse", "database.db")
+WORK = "colmap"
+"""The folder, within an output of process-data, of the database, the log and the sparse model."""
+RECORD = "made_of.json"
+"""The file in it that says what the output was made of; without one, nothing there is the command's."""
+_OF_COLMAP = (WORK, "sparse", "database.db")
 
 
 def without_poses(data: Path) -> str | None:
@@ -36,7 +38,7 @@ def without_poses(data: Path) -> str | None:
 
 def unfinished(folder: Path) -> str | None:
     """That a folder is an output of process-data in which there is no dataset; None where it is not."""
-    if not (folder / _RECORD).is_file() or (folder / "transforms.json").exists():
+    if not (folder / WORK / RECORD).is_file() or (folder / "transforms.json").exists():
         return None
     return (
         "has no transforms.json yet: process-data was stopped, or placed too few photos; call it again with the same photos, options "

@@ -1,5 +1,7 @@
 """Which files are photos, and which videos."""
 
+from pathlib import Path
+
 from nerf_plugins.captures import video
 from nerf_plugins.images.kinds import VIDEOS, photos_in, videos_in
 
@@ -14,4 +16,5 @@ def test_files_are_told_by_their_endings(tmp_path):
 
 
 def test_what_is_named_as_a_video_is_read_as_one():
-    assert video.SUFFIXES == VIDEOS
+    assert all(video.is_video(Path(f"walk{ending}")) for ending in VIDEOS)
+    assert not video.is_video(Path("walk.jpg"))
