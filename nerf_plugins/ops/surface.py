@@ -144,7 +144,10 @@ def surface_sections(
         share = require_positive("share", exploration.share, allow_zero=True)
         shapes = {"chances": (n_rays,), "places": (n_rays, n + 1), "nears": (n_rays,), "fars": (n_rays,)}
         explored = [require_tensor(k, getattr(exploration, k), torch.float32, shape) for k, shape in shapes.items()]
-    device = require_same_device(edges=edges, packed_info=packed_info, chances=explored[0], nears=explored[2])
+    chances, places, nears, fars = explored
+    device = require_same_device(
+        edges=edges, packed_info=packed_info, chances=chances, places=places, nears=nears, fars=fars
+    )
 
     from nerf_plugins.kernels.launch import launch
     from nerf_plugins.kernels.surface import surface_sections as kernel
