@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class InputError(ValueError):
@@ -17,3 +18,20 @@ def near(name: str, known: Iterable[str], prefix: str = "") -> str:
     known = sorted(known)
     close = [prefix + match for match in difflib.get_close_matches(name, known, n=3)]
     return f": did you mean {' or '.join(close)}?" if close else f": known are {', '.join(known)}"
+
+
+def near_path(path: Path) -> str:
+    """What follows "does not exist" in a message on a path: the one that may have been meant, where a name beside it is near to its own.
+
+    Of a longer path the first name that is not there counts; the rest has to be below the other one.
+    """
+    try:
+        first = next(part for part in (*reversed(path.parents), path) if not part.exists())
+        beside = {item.name.lower(): item for item in sorted(first.parent.iterdir())}
+        for close in difflib.get_close_matches(first.name.lower(), beside, n=3):
+            meant = beside[close] / path.relative_to(first)
+            if meant.exists():
+                return f" (did you mean {meant}?)"
+    except (OSError, StopIteration):  # what may not be looked into has no names
+        pass
+    return ""

@@ -24,7 +24,7 @@ from nerf_plugins.captures.output import check_output, identity, opened_output
 from nerf_plugins.captures.photos import Photo
 from nerf_plugins.captures.picture import draw_capture
 from nerf_plugins.captures.writing import write_json, write_points, write_smaller, write_transforms
-from nerf_plugins.errors import InputError
+from nerf_plugins.errors import InputError, near_path
 from nerf_plugins.images.kinds import VIDEOS
 from nerf_plugins.wording import counted
 
@@ -101,7 +101,7 @@ def read_source(options: ProcessDataOptions) -> Source:
     """
     path = options.data
     if not path.exists():
-        raise InputError(f"{path}: does not exist; give a folder of photos, or a video")
+        raise InputError(f"{path}: does not exist{near_path(path)}; give a folder of photos, or a video")
     if path.is_file():
         if not video.is_video(path):
             raise InputError(f"{path}: is no video ({', '.join(VIDEOS)}); give one, or a folder of photos")

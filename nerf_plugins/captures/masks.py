@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from nerf_plugins.captures.files import save_picture
 from nerf_plugins.captures.photos import Photo
-from nerf_plugins.errors import InputError
+from nerf_plugins.errors import InputError, near_path
 from nerf_plugins.images.masks import as_alpha
 from nerf_plugins.images.reading import UNREADABLE, turned
 
@@ -41,7 +41,7 @@ def choose_masks(photos: Sequence[Photo], folder: Path, choice: Path | Literal["
     """
     if isinstance(choice, Path):
         if not choice.is_dir():
-            raise InputError(f"--masks {choice}: is no folder")
+            raise InputError(f"--masks {choice}: is no folder{near_path(choice)}")
         masks = find_masks(photos, choice)
         if not masks:
             raise InputError(f"{choice}: {_unnamed(photos)}; rename or move them, or give --masks none")

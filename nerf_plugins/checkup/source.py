@@ -15,7 +15,7 @@ from nerf_plugins.captures.video import frame_count, is_video
 from nerf_plugins.data.datamanager import NerfDataManager, NerfDataManagerConfig
 from nerf_plugins.data.layouts import layouts
 from nerf_plugins.data.transforms import read_transforms
-from nerf_plugins.errors import InputError
+from nerf_plugins.errors import InputError, near_path
 
 _WITH_TIMES = {"nerfstudio-data": "timed-data", "blender-data": "dnerf-data"}
 """Who reads the times that the frames of a layout may have."""
@@ -74,7 +74,7 @@ def open_source(data: Path) -> Posed | Unposed | Video:
         InputError: training would refuse it, or there is nothing that is known.
     """
     if not _there(data):
-        raise InputError(f"{data}: does not exist; give a dataset's folder, a folder of photos or a video")
+        raise InputError(f"{data}: does not exist{near_path(data)}; give a dataset's folder, a folder of photos or a video")
     dataparser = find_dataparser(data)
     if dataparser is not None:
         return Posed(data, dataparser, open_dataset(data, dataparser))

@@ -20,7 +20,7 @@ from nerf_plugins.console import collected
 from nerf_plugins.data.checks import missing_image
 from nerf_plugins.data.transforms import check_files, frame_files, missing_camera_value, read_transforms, wanted_files
 from nerf_plugins.data.unposed import without_poses
-from nerf_plugins.errors import InputError
+from nerf_plugins.errors import InputError, near_path
 from nerf_plugins.images.reading import check_readable, read_header
 
 _NERFSTUDIO = {
@@ -68,7 +68,7 @@ def explain_failure(config: DataParserConfig, error: Exception, has_parsed: bool
     """
     data, name = config.data, dataparser_name(config)
     if not data.exists() and not isinstance(error, InputError):
-        return InputError(f"--data {data} does not exist: give the folder of a dataset")
+        return InputError(f"--data {data} does not exist{near_path(data)}: give the folder of a dataset")
     if isinstance(error, InputError):
         return None if has_parsed else _other_layout(config, name, error) or _without_poses(config, name)
     if isinstance(error, (ImportError, MemoryError)):

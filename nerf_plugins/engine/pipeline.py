@@ -23,7 +23,7 @@ from nerf_plugins.engine.memory import keep_freed_memory
 from nerf_plugins.engine.model_state import FORMAT, PREFIX, check_model_state, split_state
 from nerf_plugins.engine.one_line_errors import one_line_errors
 from nerf_plugins.engine.styled_paths import honour_styles
-from nerf_plugins.errors import InputError
+from nerf_plugins.errors import InputError, near_path
 from nerf_plugins.fields.appearance import kind_of, settle_appearance
 from nerf_plugins.fields.codes import codes_in
 from nerf_plugins.fields.growing import take_shapes
@@ -113,7 +113,7 @@ class NerfPipeline(VanillaPipeline):
     def _check_data_path(config: NerfPipelineConfig) -> None:
         data = config.datamanager.data
         if data is not None and not data.exists():
-            raise InputError(f"--data {data} does not exist: give the folder of a dataset")
+            raise InputError(f"--data {data} does not exist{near_path(data)}: give the folder of a dataset")
 
     def get_extra_state(self) -> dict[str, Any]:
         """What a checkpoint holds besides tensors."""

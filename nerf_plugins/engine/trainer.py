@@ -28,7 +28,7 @@ from nerf_plugins.engine.one_line_errors import one_line_errors
 from nerf_plugins.engine.pipeline import NerfPipeline, NerfPipelineConfig
 from nerf_plugins.engine.presets import resolve_presets
 from nerf_plugins.engine.schedulers import TrainingLengthSchedulerConfig
-from nerf_plugins.errors import InputError
+from nerf_plugins.errors import InputError, near_path
 from nerf_plugins.fields.appearance import settle_appearance
 from nerf_plugins.runs.checkpoints import checkpoint_name, checkpoints_in
 
@@ -128,7 +128,7 @@ def check_checkpoint_file(path: Path) -> None:
         InputError: it is missing, truncated or no checkpoint.
     """
     if not path.is_file():
-        raise InputError(f"checkpoint {path} does not exist")
+        raise InputError(f"checkpoint {path} does not exist{near_path(path)}")
     if not zipfile.is_zipfile(path):
         raise InputError(f"checkpoint {path} is truncated or no checkpoint: delete it, the one before it is then used")
 
@@ -272,7 +272,7 @@ class NerfTrainer(Trainer):
         folder, path = self.config.load_dir, self.config.load_checkpoint
         if folder is not None:
             if not folder.is_dir():
-                raise InputError(f"--load-dir {folder} does not exist: give a run's nerfstudio_models folder")
+                raise InputError(f"--load-dir {folder} does not exist{near_path(folder)}: give a run's nerfstudio_models folder")
             found = checkpoints_in(folder)
             if not found:
                 raise InputError(f"--load-dir {folder} holds no step-*.ckpt: give a run's nerfstudio_models folder")

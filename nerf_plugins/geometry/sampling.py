@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from nerf_plugins.errors import InputError
+from nerf_plugins.errors import InputError, near_path
 from nerf_plugins.scenes import Scene
 
 _NUDGE = 1e-6
@@ -121,7 +121,7 @@ def _load(path: Path) -> Any:
     import trimesh
 
     if not path.is_file():
-        raise InputError(f"{path}: there is no such file")
+        raise InputError(f"{path}: there is no such file{near_path(path)}")
     try:
         geometry: Any = trimesh.load(path, process=False)
         if isinstance(geometry, trimesh.Scene):

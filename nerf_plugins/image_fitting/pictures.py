@@ -11,7 +11,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from nerf_plugins.errors import InputError
+from nerf_plugins.errors import InputError, near_path
 from nerf_plugins.files.pictures import to_bytes
 from nerf_plugins.image_fitting.fitting import Fit
 from nerf_plugins.images.reading import read_image
@@ -26,7 +26,7 @@ def read_picture(path: Path, max_side: int) -> Float[Tensor, "height width 3"]:
         InputError: there is no such file, or no picture in it.
     """
     if not path.is_file():
-        raise InputError(f"--image {path}: there is no such file; give a picture, or leave it out for the demo scene")
+        raise InputError(f"--image {path}: there is no such file{near_path(path)}; give a picture, or leave it out for the demo scene")
     picture = Image.fromarray(read_image(path)).convert("RGBA")
     white = Image.new("RGBA", picture.size, "white")
     picture = Image.alpha_composite(white, picture).convert("RGB")

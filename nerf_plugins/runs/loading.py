@@ -11,7 +11,7 @@ from nerfstudio.configs.method_configs import all_methods
 from nerfstudio.engine.trainer import TrainerConfig
 from nerfstudio.utils.eval_utils import eval_setup
 
-from nerf_plugins.errors import InputError
+from nerf_plugins.errors import InputError, near_path
 from nerf_plugins.runs.checkpoints import checkpoints_in
 
 _NAME = "config.yml"
@@ -42,7 +42,7 @@ def read_config(load_config: Path) -> TrainerConfig:
     """
     advice = "give the config.yml of a run"
     if not load_config.is_file():
-        raise InputError(f"--load-config {load_config}: there is no such file; {advice}")
+        raise InputError(f"--load-config {load_config}: there is no such file{near_path(load_config)}; {advice}")
     try:
         config = yaml.load(load_config.read_text(encoding="utf-8"), Loader=yaml.Loader)
     except (OSError, yaml.YAMLError, UnicodeDecodeError, ImportError, AttributeError, TypeError, ValueError) as e:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nerf_plugins.errors import InputError
+from nerf_plugins.errors import InputError, near_path
 from nerf_plugins.runs.folder import RunFolder
 from nerf_plugins.runs.loading import NO_CHECKPOINT, read_config
 
@@ -77,7 +77,7 @@ def _configs_at(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise InputError(f"{path} does not exist: give a config.yml, or a folder that holds runs")
+        raise InputError(f"{path} does not exist{near_path(path)}: give a config.yml, or a folder that holds runs")
     found = sorted(path.rglob("config.yml"))
     if not found:
         raise InputError(f"{path} holds no config.yml: give a run's folder, or one that holds runs")

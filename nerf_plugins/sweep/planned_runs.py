@@ -15,7 +15,7 @@ from typing import Any
 from nerfstudio.configs.dataparser_configs import all_dataparsers
 from nerfstudio.configs.method_configs import all_methods
 
-from nerf_plugins.errors import InputError, near
+from nerf_plugins.errors import InputError, near, near_path
 from nerf_plugins.runs.config_options import N_IMAGES, schedules_without_end, with_option
 from nerf_plugins.runs.folder import RunFolder
 from nerf_plugins.sweep.recipe import Recipe, SweepRecipe
@@ -130,7 +130,7 @@ def _settings(recipe: Recipe, method: str, choices: Mapping[str, Any]) -> list[t
 
 def _base_config(recipe: Recipe, method: str) -> Any:
     if recipe.data is not None and not recipe.data.exists():
-        raise InputError(f"data {recipe.data} does not exist")
+        raise InputError(f"data {recipe.data} does not exist{near_path(recipe.data)}")
     name = method.split("+")[0]
     if name not in all_methods:
         raise InputError(f"unknown method {name}{near(name, all_methods)}")
