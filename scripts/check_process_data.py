@@ -25,6 +25,7 @@ import tyro
 from PIL import Image
 
 from nerf_plugins.files.ffmpeg import bundled_ffmpeg
+from nerf_plugins.geometry.poses import aligned_error
 from nerf_plugins.scenes import Camera, demo_scene
 from nerf_plugins.scenes.cameras import look_at
 from nerf_plugins.scenes.rendering import render
@@ -196,17 +197,6 @@ def read_lens(dataset: Path, width: int) -> dict[str, Any]:
         "points of a picture, median": int(np.median(points)),
         "reprojection error, pixels": report["reprojection_error_pixels"],
     }
-
-
-def aligned_error(found: np.ndarray, true: np.ndarray) -> float:
-    """The largest distance of camera centres after the best similarity (Umeyama 1991), over the true ones' greatest spread."""
-    x, y = found[:, :, 3], true[:, :, 3]
-    mx, my = x.mean(0), y.mean(0)
-    u, s, vt = np.linalg.svd((y - my).T @ (x - mx) / len(x))
-    signs = np.array([1, 1, np.sign(np.linalg.det(u @ vt))])
-    scale = (s * signs).sum() / ((x - mx) ** 2).sum(1).mean()
-    moved = scale * (x - mx) @ ((u * signs) @ vt).T + my
-    return float(np.linalg.norm(moved - y, axis=1).max() / np.linalg.norm(y - my, axis=1).max())
 
 
 if __name__ == "__main__":

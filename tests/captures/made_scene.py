@@ -74,15 +74,3 @@ def _look_up(texture: Array, uv: Array) -> Array:
     above = at[0][0] * (1 - share[:, 0]) + at[0][1] * share[:, 0]
     below = at[1][0] * (1 - share[:, 0]) + at[1][1] * share[:, 0]
     return above * (1 - share[:, 1]) + below * share[:, 1]
-
-
-def aligned_error(found: Array, true: Array) -> float:
-    """The largest distance of camera centres after the best similarity (Umeyama 1991), over the true centres' greatest spread."""
-    x, y = found[:, :, 3], true[:, :, 3]
-    mx, my = x.mean(0), y.mean(0)
-    u, s, vt = np.linalg.svd((y - my).T @ (x - mx) / len(x))
-    signs = np.array([1, 1, np.sign(np.linalg.det(u @ vt))])
-    rotation = u @ np.diag(signs) @ vt
-    scale = (s * signs).sum() / ((x - mx) ** 2).sum(1).mean()
-    moved = scale * (x - mx) @ rotation.T + my
-    return float(np.linalg.norm(moved - y, axis=1).max() / np.linalg.norm(y - my, axis=1).max())

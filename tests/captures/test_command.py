@@ -21,7 +21,8 @@ from nerf_plugins.captures.options import ProcessDataOptions
 from nerf_plugins.checkup.source import open_source
 from nerf_plugins.data.datamanager import NerfDataManagerConfig
 from nerf_plugins.errors import InputError
-from tests.captures.made_scene import aligned_error, arc, picture
+from nerf_plugins.geometry.poses import aligned_error
+from tests.captures.made_scene import arc, picture
 
 COUNT = 8
 NAMES = ["#0 é", *map(str, range(1, COUNT))]

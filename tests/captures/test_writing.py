@@ -15,7 +15,8 @@ from nerf_plugins.captures.masks import write_mask
 from nerf_plugins.captures.picture import draw_capture
 from nerf_plugins.captures.writing import write_points, write_smaller, write_transforms
 from nerf_plugins.dataparsers.timed import TimedDataParserConfig
-from tests.captures.made_scene import aligned_error, arc
+from nerf_plugins.geometry.poses import aligned_error
+from tests.captures.made_scene import arc
 from tests.captures.reconstructions import CAMERA, made
 
 NAMES = [f"{k}.jpg" for k in range(10)]
