@@ -26,7 +26,9 @@ def read_picture(path: Path, max_side: int) -> Float[Tensor, "height width 3"]:
         InputError: there is no such file, or no picture in it.
     """
     if not path.is_file():
-        raise InputError(f"--image {path}: there is no such file{near_path(path)}; give a picture, or leave it out for the demo scene")
+        raise InputError(
+            f"--image {path}: there is no such file{near_path(path)}; give a picture, or leave it out for the demo scene"
+        )
     picture = Image.fromarray(read_image(path)).convert("RGBA")
     white = Image.new("RGBA", picture.size, "white")
     picture = Image.alpha_composite(white, picture).convert("RGB")
