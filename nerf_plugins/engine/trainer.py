@@ -24,6 +24,7 @@ from nerf_plugins.console import keep_brackets
 from nerf_plugins.data.subset import read_split_file
 from nerf_plugins.engine.finetuning import load_optimizer
 from nerf_plugins.engine.freezing import freeze
+from nerf_plugins.engine.new_runs import new_run, taken_back_if_refused
 from nerf_plugins.engine.one_line_errors import one_line_errors
 from nerf_plugins.engine.pipeline import NerfPipeline, NerfPipelineConfig
 from nerf_plugins.engine.presets import resolve_presets
@@ -89,10 +90,11 @@ class PluginTrainerConfig(TrainerConfig):
     def save_config(self) -> None:
         """Saves the configuration as nerfstudio does, and with it a copy of the split file: the run's choice stays what it is."""
         self._settle()
-        with one_line_errors():
-            self._keep_split_file()
-        self._name_checkpoint()
-        super().save_config()
+        with new_run(self.get_base_dir()):
+            with one_line_errors():
+                self._keep_split_file()
+            self._name_checkpoint()
+            super().save_config()
 
     def _name_checkpoint(self) -> None:
         """Says --load-dir and --load-step as --load-checkpoint: ns-eval takes a stored load_step for one of the run's own."""
@@ -191,9 +193,10 @@ class NerfTrainer(Trainer):
     def setup(self, test_mode: Literal["test", "val", "inference"] = "val") -> None:
         """nerfstudio's set-up; the listed checkpoints are saved when all else has been done in their step."""
         self._remove_parts()
-        self._take_appearance()
         given = self.config
-        super().setup(test_mode=test_mode)
+        with taken_back_if_refused(self.base_dir):
+            self._take_appearance()
+            super().setup(test_mode=test_mode)
         self._save_settled(given)
         listed = tuple(n - 1 for n in self.config.save_at_steps)
         after = [TrainingCallbackLocation.AFTER_TRAIN_ITERATION]
@@ -272,7 +275,9 @@ class NerfTrainer(Trainer):
         folder, path = self.config.load_dir, self.config.load_checkpoint
         if folder is not None:
             if not folder.is_dir():
-                raise InputError(f"--load-dir {folder} does not exist{near_path(folder)}: give a run's nerfstudio_models folder")
+                raise InputError(
+                    f"--load-dir {folder} does not exist{near_path(folder)}: give a run's nerfstudio_models folder"
+                )
             found = checkpoints_in(folder)
             if not found:
                 raise InputError(f"--load-dir {folder} holds no step-*.ckpt: give a run's nerfstudio_models folder")
