@@ -1,13 +1,18 @@
 """Methods for moving scenes, in small real runs on the moving demo scene."""
 
 import copy
+import json
+import re
 from pathlib import Path
 
 import pytest
 import torch
+from nerfstudio.cameras.camera_paths import get_interpolated_camera_path
 from nerfstudio.utils.eval_utils import eval_setup
 
+from nerf_plugins import cli
 from nerf_plugins.dataparsers.demo import DemoDataParserConfig
+from nerf_plugins.engine.timeless_paths import refuse_timeless_paths
 from nerf_plugins.engine.trainer import PluginTrainerConfig
 from nerf_plugins.errors import InputError
 from nerf_plugins.fields.encodings import HashEncodingConfig
@@ -77,5 +82,48 @@ def test_a_run_goes_on_with_its_warp_and_parts_can_be_frozen(workspace: Path):
 
 
 def test_a_dataset_without_times_is_named(workspace: Path):
-    with pytest.raises(InputError, match="the field needs the time of each photo, and the dataset gives none"):
+    with pytest.raises(
+        SystemExit,
+        match=r"^nerf-plugins: the method's field needs the time of each photo, and the dataset gives none: use",
+    ):
         train(make_config(workspace, "hash", scene="demo", timestamp="still"))
+
+
+def test_ns_render_interpolate_is_sent_to_a_path_with_times(workspace: Path):
+    """Whose views have none. The command that it names writes a path that is rendered."""
+    render = pytest.importorskip("nerfstudio.scripts.render")
+    folder = train(make_config(workspace, "baseline", timestamp="shown")).base_dir
+    load_config, path = folder / "config.yml", folder / "path.json"
+    shown = render.RenderInterpolated(load_config, output_path=folder / "video.mp4", interpolation_steps=2)
+    with pytest.raises(
+        SystemExit, match=r"nerf-plugins: ns-render interpolate gives its views no times.* make a path"
+    ) as error:
+        shown.main()
+    named = re.search(r"nerf-plugins (camera-path .*?--time 0 1)", str(error.value))
+    assert named is not None
+    words = named[1].replace("outputs/.../config.yml", str(load_config)).split()
+    with pytest.raises(SystemExit) as exit_:
+        cli.main([*words, "--steps", "1", "--height", "12", "--output-path", str(path)])
+    assert exit_.value.code == 0
+    render.RenderCameraPath(
+        load_config, output_path=folder / "views", camera_path_filename=path, output_format="images"
+    ).main()
+    assert len(list((folder / "views").iterdir())) == len(json.loads(path.read_text())["camera_path"]) > 2
+
+
+def test_views_of_a_still_scene_are_interpolated_after_those_of_a_moving_one():
+    render = pytest.importorskip("nerfstudio.scripts.render")
+    refuse_timeless_paths(True)
+    assert render.get_interpolated_camera_path is not get_interpolated_camera_path
+    refuse_timeless_paths(False)
+    assert render.get_interpolated_camera_path is get_interpolated_camera_path
+
+
+def test_rays_without_times_are_named(workspace: Path):
+    _, pipeline, _, _ = eval_setup(
+        train(make_config(workspace, "baseline", 2, timestamp="rays")).base_dir / "config.yml"
+    )
+    cameras = pipeline.datamanager.eval_dataset.cameras[:1]
+    cameras.times = None
+    with pytest.raises(InputError, match="the field needs the time of each view, and these rays have none"):
+        pipeline.model.get_outputs_for_camera(cameras)

@@ -23,6 +23,7 @@ from nerf_plugins.engine.memory import keep_freed_memory
 from nerf_plugins.engine.model_state import FORMAT, PREFIX, check_model_state, split_state
 from nerf_plugins.engine.one_line_errors import one_line_errors
 from nerf_plugins.engine.styled_paths import honour_styles
+from nerf_plugins.engine.timeless_paths import refuse_timeless_paths
 from nerf_plugins.errors import InputError, near_path
 from nerf_plugins.fields.appearance import kind_of, settle_appearance
 from nerf_plugins.fields.codes import codes_in
@@ -70,6 +71,7 @@ class NerfPipeline(VanillaPipeline):
             if (said := check_driver(device)) is not None:
                 CONSOLE.print(said)
             super().__init__(config, str(device), *args, **kwargs)
+            self._check_times()
             self.cost = TrainingCost(device)
             self._send_no_buffers()
             if config.crop_box is not None:
@@ -78,6 +80,7 @@ class NerfPipeline(VanillaPipeline):
         if self.test_mode == "val":
             self._settle_appearance()
         honour_styles(self.datamanager.train_image_names, bool(codes_in(self.model)))
+        refuse_timeless_paths(self._needs_times)
         self.first_view = FirstView.of_dataset(self.datamanager.train_dataset)
 
     def _send_no_buffers(self) -> None:
@@ -114,6 +117,17 @@ class NerfPipeline(VanillaPipeline):
         data = config.datamanager.data
         if data is not None and not data.exists():
             raise InputError(f"--data {data} does not exist{near_path(data)}: give the folder of a dataset")
+
+    @property
+    def _needs_times(self) -> bool:
+        return "times" in getattr(getattr(self.model, "field", None), "needs", ())
+
+    def _check_times(self) -> None:
+        if self._needs_times and self.datamanager.train_dataset.cameras.times is None:
+            raise InputError(
+                "the method's field needs the time of each photo, and the dataset gives none: use a dataparser that does (timed-data, "
+                "dnerf-data, nerfies-data), or a method for what stands still"
+            )
 
     def get_extra_state(self) -> dict[str, Any]:
         """What a checkpoint holds besides tensors."""

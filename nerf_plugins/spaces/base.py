@@ -99,14 +99,14 @@ class Space(nn.Module, ABC):
             needs: of the field.
 
         Raises:
-            InputError: it needs times and the dataset has none.
+            InputError: it needs times and the rays have none.
         """
         if needs & _GAUSSIANS:
             rays = rays._replace(radii=self.pixel_radii(ray_bundle, rays))
         if "times" in needs:
             if ray_bundle.times is None:
                 raise InputError(
-                    "the field needs the time of each photo, and the dataset gives none: use a dataparser that does (dnerf-data)"
+                    "the field needs the time of each view, and these rays have none: give the cameras some, as camera-path --time does"
                 )
             rays = rays._replace(times=ray_bundle.times.reshape(-1))
         if "camera_indices" in needs and ray_bundle.camera_indices is not None:
