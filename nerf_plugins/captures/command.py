@@ -107,7 +107,7 @@ def read_source(options: ProcessDataOptions) -> Source:
             raise InputError(f"{path}: is no video ({', '.join(VIDEOS)}); give one, or a folder of photos")
         if isinstance(options.masks, Path):
             raise InputError("--masks: frames of a video have no names to pair masks with; leave it out")
-        video.frame_count(path)
+        video.read_footage(path)
         return Source(path, (), {})
     if options.moving:
         raise InputError("--moving: the photos of a folder have no times; give the video, or leave it out")
@@ -253,8 +253,7 @@ def _say_plan(source: Source, options: ProcessDataOptions) -> None:
     """What would be done."""
     if source.is_video:
         CONSOLE.print(
-            f"{escape(str(source.path))}: a video of {counted(video.frame_count(source.path), 'frame')}; "
-            f"up to {options.frames} would be used.",
+            f"{escape(str(source.path))}: a video of {video.read_footage(source.path)}; up to {options.frames} frames would be used.",
             soft_wrap=True,
         )
     else:

@@ -22,6 +22,7 @@ from nerf_plugins.captures.files import save_picture
 from nerf_plugins.captures.photos import sharpness
 from nerf_plugins.errors import InputError
 from nerf_plugins.images.kinds import VIDEOS
+from nerf_plugins.wording import counted
 
 STILL = 0.5
 """Grey levels, of 255, that thumbnails of a camera at rest differ by: noise and compression."""
@@ -68,16 +69,52 @@ def is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEOS
 
 
-def frame_count(path: Path) -> int:
-    """By the header, or estimated from its duration; 0 where it says nothing.
+@dataclass(frozen=True)
+class Footage:
+    """What a video's header and its first frame say of it.
+
+    Attributes:
+        n_frames: by the header, or estimated from the length; 0 where it says nothing.
+        size: width and height as a player shows it.
+        rate: frames a second on average; 0 where nothing says it.
+        seconds: its length; 0 where nothing says it.
+        turned: degrees, anticlockwise, by which players turn its frames.
+    """
+
+    n_frames: int
+    size: tuple[int, int]
+    rate: float
+    seconds: float
+    turned: int
+
+    def __str__(self) -> str:
+        """For the user, in a line: what is known of it."""
+        width, height = self.size
+        words = [
+            counted(self.n_frames, "frame") if self.n_frames else "an unknown number of frames",
+            f"{width}x{height} pixels",
+            f"{self.rate:.4g} a second" if self.rate else "",
+            f"{self.seconds:.1f} s long" if self.seconds else "",
+        ]
+        return ", ".join(filter(None, words))
+
+
+def read_footage(path: Path) -> Footage:
+    """Reads the header and one frame.
 
     Raises:
-        InputError: it is no video.
+        InputError: it is no video, or no frame of it can be read.
     """
     with _opened(path) as container:
         stream = container.streams.video[0]
-        seconds = float(container.duration or 0) / 1e6
-        return int(stream.frames or seconds * float(stream.average_rate or 0))
+        rate, n_frames = float(stream.average_rate or 0), int(stream.frames)
+        seconds = float(container.duration or 0) / 1e6 or (n_frames / rate if rate else 0.0)
+    first = next(_frames(path), None)
+    if first is None:
+        raise InputError(f"{path}: no frame of the video can be read; convert it to an H.264 .mp4")
+    turned = 90 * round(first.rotation / 90) % 360
+    size = (first.height, first.width) if turned % 180 else (first.width, first.height)
+    return Footage(n_frames or int(seconds * rate), size, rate, seconds, turned)
 
 
 def score_frames(path: Path, on_progress: OnProgress) -> FrameScores:
@@ -86,15 +123,13 @@ def score_frames(path: Path, on_progress: OnProgress) -> FrameScores:
     Raises:
         InputError: it cannot be read, or has no frames.
     """
-    total, times, sharp, thumbnails = frame_count(path), [], [], []
+    total, times, sharp, thumbnails = read_footage(path).n_frames, [], [], []
     for i, frame in enumerate(_frames(path)):
         grey = frame.to_ndarray(format="gray")
         times.append(float(frame.time) if frame.time is not None else float(i))
         sharp.append(sharpness(grey))
         thumbnails.append(cv2.resize(grey, _THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32))
         on_progress(i + 1, max(total, i + 1))
-    if not times:
-        raise InputError(f"{path}: no frame of the video can be read; convert it to an H.264 .mp4")
     return FrameScores(np.array(times), np.array(sharp), np.stack(thumbnails))
 
 

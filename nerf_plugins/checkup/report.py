@@ -20,6 +20,7 @@ from rich.progress import track
 from nerf_plugins.captures.folders import beside_photos
 from nerf_plugins.captures.photos import group_cameras, read_upright
 from nerf_plugins.checkup.advice import Advice, advise
+from nerf_plugins.checkup.footage import footage_remarks
 from nerf_plugins.checkup.pixels import (
     Look,
     Picture,
@@ -78,7 +79,7 @@ def examine(data: Path, picture: Path | None) -> Report:
     with collected() as said, redirect_stdout(io.StringIO()):  # nerfstudio says much while it reads
         source = open_source(data)
     if isinstance(source, Video):
-        return Report(f"{data}: a video of {counted(source.n_frames, 'frame')}", [], [], advise(source), None)
+        return Report(f"{data}: a video of {source.footage}", footage_remarks(source.footage), [], advise(source), None)
     if isinstance(source, Unposed):
         return _of_photos(source)
     return _of_dataset(source, said, picture)

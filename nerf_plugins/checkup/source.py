@@ -11,7 +11,7 @@ from nerfstudio.configs.dataparser_configs import all_dataparsers
 
 from nerf_plugins.captures.folders import refuse_dataset
 from nerf_plugins.captures.photos import Photo, read_folder
-from nerf_plugins.captures.video import frame_count, is_video
+from nerf_plugins.captures.video import Footage, is_video, read_footage
 from nerf_plugins.data.datamanager import NerfDataManager, NerfDataManagerConfig
 from nerf_plugins.data.layouts import layouts
 from nerf_plugins.data.transforms import read_transforms
@@ -61,10 +61,10 @@ class Unposed:
 
 @dataclass(frozen=True)
 class Video:
-    """A video of so many frames, as far as its header says."""
+    """A video, and what its header says."""
 
     data: Path
-    n_frames: int
+    footage: Footage
 
 
 def open_source(data: Path) -> Posed | Unposed | Video:
@@ -74,14 +74,16 @@ def open_source(data: Path) -> Posed | Unposed | Video:
         InputError: training would refuse it, or there is nothing that is known.
     """
     if not _there(data):
-        raise InputError(f"{data}: does not exist{near_path(data)}; give a dataset's folder, a folder of photos or a video")
+        raise InputError(
+            f"{data}: does not exist{near_path(data)}; give a dataset's folder, a folder of photos or a video"
+        )
     dataparser = find_dataparser(data)
     if dataparser is not None:
         return Posed(data, dataparser, open_dataset(data, dataparser))
     if data.is_file():
         if not is_video(data):
             raise InputError(f"{data}: is neither a dataset's .json nor a video; give a folder")
-        return Video(data, frame_count(data))
+        return Video(data, read_footage(data))
     if find_dataparser(data.parent) is not None:
         raise InputError(f"{data}: are the photos of a dataset; give its folder {data.parent}")
     refuse_dataset(data)

@@ -113,10 +113,7 @@ def test_no_frames_come_in_where_none_is_missing():
 
 
 def test_frames_are_turned_as_a_player_turns_them(sharp, tmp_path):
-    plain = write_video(tmp_path / "plain.mp4", sharp[:3])
-    turned = tmp_path / "turned.mp4"
-    command = [bundled_ffmpeg(), "-loglevel", "error", "-display_rotation", "90", "-i", plain, "-c", "copy", turned]
-    subprocess.run(list(map(str, command)), check=True)
+    turned = turned_by(90, write_video(tmp_path / "plain.mp4", sharp[:3]))
     video.write_frames(turned, {1: tmp_path / "frame.jpg"}, silent)
     found = np.asarray(Image.open(tmp_path / "frame.jpg").convert("L")).astype(float)
     expected = np.rot90(np.asarray(Image.fromarray(sharp[1]).convert("L"))).astype(float)  # counterclockwise
@@ -137,4 +134,36 @@ def test_what_is_no_video_is_one_line(tmp_path):
     path = tmp_path / "x.mp4"
     path.write_bytes(b"no video")
     with pytest.raises(InputError, match=r"x.mp4: not a readable video .*H.264"):
-        video.frame_count(path)
+        video.read_footage(path)
+
+
+def turned_by(degrees: int, plain: Path) -> Path:
+    """A copy whose header says that it is turned."""
+    turned = plain.with_name(f"turned {degrees}.mp4")
+    command = [bundled_ffmpeg(), "-loglevel", "error", "-display_rotation", degrees, "-i", plain, "-c", "copy", turned]
+    subprocess.run(list(map(str, command)), check=True)
+    return turned
+
+
+def test_what_a_header_says(sharp, tmp_path):
+    path = write_video(tmp_path / "walk.mp4", sharp[:45])
+    assert video.read_footage(path) == video.Footage(45, SIZE, 30.0, 1.5, 0)
+    assert str(video.read_footage(path)) == "45 frames, 160x120 pixels, 30 a second, 1.5 s long"
+    for degrees in (90, 180, 270):
+        size = SIZE if degrees == 180 else SIZE[::-1]
+        assert video.read_footage(turned_by(degrees, path)) == video.Footage(45, size, 30.0, 1.5, degrees)
+
+
+def test_what_a_header_does_not_say_is_left_out():
+    assert str(video.Footage(0, SIZE, 0.0, 0.0, 0)) == "an unknown number of frames, 160x120 pixels"
+    assert str(video.Footage(1, SIZE, 30000 / 1001, 0.0, 0)) == "1 frame, 160x120 pixels, 29.97 a second"
+
+
+def test_a_video_without_a_whole_frame_is_one_line(sharp, tmp_path):
+    path = write_video(tmp_path / "x.mp4", sharp[:3])
+    data = bytearray(path.read_bytes())
+    start = data.index(b"mdat") + 4
+    data[start : data.index(b"moov") - 4] = bytes(data.index(b"moov") - 4 - start)
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"x.mp4: no frame of the video can be read; convert it"):
+        video.read_footage(path)

@@ -8,8 +8,11 @@ import pytest
 from PIL import Image
 
 from nerf_plugins import cli
+from nerf_plugins.captures.video import Footage
 from nerf_plugins.checkup import report
+from nerf_plugins.checkup.footage import footage_remarks
 from nerf_plugins.errors import InputError
+from tests.captures.test_video import write_video
 from tests.data.datasets import H, W, as_rgb, picture, rewrite, write_masks, write_transforms
 from tests.dataparsers.test_llff import rows
 from tests.dataparsers.test_llff import write as write_llff
@@ -163,6 +166,33 @@ def test_videos_among_photos_and_in_their_place_are_named(tmp_path):
         photo.unlink()
     with pytest.raises(InputError, match=r"has no photos, but a video, walk\.mp4: give it"):
         report.examine(tmp_path, None)
+
+
+def test_a_video_is_described_and_what_will_matter_is_said(tmp_path):
+    write_video(tmp_path / "walk.mp4", [picture(k)[0] for k in range(12)])
+    found = report.examine(tmp_path / "walk.mp4", None)
+    assert found.title == f"{tmp_path / 'walk.mp4'}: a video of 12 frames, 48x36 pixels, 30 a second, 0.4 s long"
+    assert "12 frames are few" in odd(found)
+    assert "48x36 pixels are small" in odd(found)
+    check_ours(shlex.split(found.advice[0].command)[1:])
+
+
+@pytest.mark.parametrize(
+    ("footage", "expected"),
+    [
+        (Footage(900, (1920, 1080), 30.0, 30.0, 0), []),
+        (Footage(0, (1920, 1080), 0.0, 0.0, 0), []),
+        (Footage(900, (1080, 1920), 30.0, 30.0, 90), [("turned by 90 degrees", False)]),
+        (Footage(90, (480, 270), 30.0, 3.0, 0), [("3.0 s are short", True)]),
+        (Footage(1, (320, 240), 30.0, 0.1, 0), [("1 frame is few", True), ("320x240 pixels are small", True)]),
+    ],
+)
+def test_what_matters_of_a_video(footage: Footage, expected: list[tuple[str, bool]]):
+    remarks = footage_remarks(footage)
+    assert len(remarks) == len(expected)
+    for remark, (words, is_odd) in zip(remarks, expected):
+        assert words in remark.line
+        assert remark.is_odd is is_odd
 
 
 REFUSED = {
