@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import tempfile
@@ -227,7 +228,11 @@ def _draw(source: Posed, points: np.ndarray, picture: Path | None) -> Path:
         with new_file(picture, "--picture") as part:
             draw_cameras(source, points, part)
         return picture
-    path = Path(tempfile.gettempdir()) / f"{source.data.resolve().stem}_cameras.png"
+    data = source.data.resolve()
+    place = hashlib.sha256(str(data).encode(errors="surrogateescape")).hexdigest()[
+        :6
+    ]  # another dataset may have the name
+    path = Path(tempfile.gettempdir()) / f"{data.stem}_{place}_cameras.png"
     with whole_file(path) as part:
         draw_cameras(source, points, part)
     return path

@@ -195,6 +195,17 @@ def test_what_matters_of_a_video(footage: Footage, expected: list[tuple[str, boo
         assert remark.is_odd is is_odd
 
 
+def test_pictures_of_datasets_with_one_name_do_not_overwrite_each_other(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for place in ("a", "b"):
+        write_transforms(tmp_path / place / "capture")
+    one, two, again = (report.examine(tmp_path / place / "capture", None).picture for place in ("a", "b", "a"))
+    assert one == again
+    assert one is not None
+    assert one != two
+    assert one.name.startswith("capture_")
+
+
 REFUSED = {
     "nothing": (lambda d: None, "does not exist"),
     "an empty folder": (lambda d: d.mkdir(), "has no photos"),
