@@ -1,7 +1,7 @@
 """The ``nerf-plugins`` command: a table of subcommands.
 
-A subcommand lives in a room: its options in the room's ``options.py``, which imports nothing heavy, so that ``--help`` is quick, and a
-function ``run(options) -> exit code`` in its ``command.py``, which is imported when it is called.
+A subcommand lives in a room: its options in the room's ``options.py`` (those of process-data in ``captures/``), which imports nothing
+heavy, so that ``--help`` is quick, and a function ``run(options) -> exit code`` in its ``command.py``, which is imported when it is called.
 """
 
 import importlib
@@ -38,7 +38,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "doctor": Command(DoctorOptions, "doctor"),
-    "process-data": Command(ProcessDataOptions, "captures"),
+    "process-data": Command(ProcessDataOptions, "process_data"),
     "mesh": Command(MeshOptions, "export"),
     "eval-mesh": Command(EvalMeshOptions, "mesh_evaluation"),
     "camera-path": Command(

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # scripts/demo.sh               trains nerf-hash-custom on the built-in scene, evaluates it and renders an orbit; no data is needed
-# scripts/demo.sh --photos X    does so with photos-nerf-custom on a folder of photos or a video, whose camera poses it finds first
+# scripts/demo.sh --photos X    does so on a folder of photos or a video, whose camera poses it finds first, as nerf-plugins doctor advises
 #
 # On the GPU or else on the CPU. METHOD=vanilla-nerf-custom STEPS=6500 RESOLUTION=100 scripts/demo.sh trains the MLP of the paper, which takes
 # several times as long; further arguments go to ns-train.
-# Called again with the same photos, it takes the poses that it found.
+# Called again with the same photos, it takes the poses that it found. METHOD and DOWNSCALE (1, 2, 4 or 8: the copies of the photos to train
+# on) choose otherwise than the doctor.
 set -euo pipefail
 
 photos=""
@@ -15,10 +16,8 @@ if [ "${1:-}" = --photos ]; then
 fi
 
 if [ -n "$photos" ]; then
-  METHOD="${METHOD:-photos-nerf-custom}"
   STEPS="${STEPS:-3000}" # training steps
   RESOLUTION="${RESOLUTION:-240}"
-  DOWNSCALE="${DOWNSCALE:-2}" # 1, 2, 4 or 8: the copies of the photos to train on
 else
   METHOD="${METHOD:-nerf-hash-custom}"
   STEPS="${STEPS:-2000}"
@@ -40,7 +39,12 @@ if [ -n "$photos" ]; then
   dataset="outputs/photos/$name"
   step "poses of $photos"
   nerf-plugins process-data "$photos" --output-dir "$dataset"
-  options=(--data "$dataset" "$@" nerfstudio-data --downscale-factor "$DOWNSCALE")
+  advice="$(nerf-plugins doctor "$dataset" --json | python -c \
+    'import json, shlex, sys; print(*shlex.split(json.load(sys.stdin)["advice"][0]["command"]), sep="\n")')"
+  words=() # ns-train METHOD --data DATASET DATAPARSER OPTIONS
+  while IFS= read -r word; do words+=("$word"); done <<<"$advice"
+  METHOD="${METHOD:-${words[1]}}"
+  options=("$@" "${words[@]:2}" ${DOWNSCALE:+--downscale-factor "$DOWNSCALE"})
 else
   name=demo
   options=("$@" demo-data --resolution "$RESOLUTION")

@@ -38,11 +38,11 @@ def test_a_subcommand_is_needed(capsys):
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_each_room_has_its_command(name):
-    """`run(options) -> exit code`, beside light options."""
-    room = f"nerf_plugins.{cli.COMMANDS[name].room}"
-    signature = inspect.signature(importlib.import_module(f"{room}.command").run)
+    """`run(options) -> exit code`, and light options."""
+    room = cli.COMMANDS[name].room
+    signature = inspect.signature(importlib.import_module(f"nerf_plugins.{room}.command").run)
     assert (list(signature.parameters), signature.return_annotation) in ((["options"], int), (["options"], "int"))
-    importlib.import_module(f"{room}.options")
+    importlib.import_module(f"nerf_plugins.{'captures' if room == 'process_data' else room}.options")
 
 
 @pytest.mark.parametrize(("status", "code"), [("ok", 0), ("broken", 1)])

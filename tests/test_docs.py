@@ -218,6 +218,22 @@ def test_the_recipe_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert "error" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("page", "before"),
+    [
+        ("README.md", "nerf-plugins process-data"),
+        ("docs/guides/process_data.md", "nerf-plugins process-data"),
+        ("docs/guides/own_photos.md", "nerf-plugins doctor path/to/capture\n"),
+    ],
+)
+def test_the_training_after_process_data_is_the_one_that_it_prints(page: str, before: str):
+    """Of photos, on a machine without a GPU; the guide quotes process-data and the doctor."""
+    guide = (ROOT / "docs" / "guides" / "own_photos.md").read_text(encoding="utf-8")
+    (printed,) = set(re.findall(r"^  ns-train photos-\S+ --data path/to/capture (.+)$", guide, re.MULTILINE))
+    (block,) = (block for block in blocks(ROOT / page, "bash") if before in block)
+    assert re.findall(r"^ns-train photos-nerf-custom --data \S+ (.+)$", block, re.MULTILINE) == [printed]
+
+
 # Links.
 
 

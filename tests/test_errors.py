@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from nerf_plugins.captures.command import process_data
 from nerf_plugins.captures.options import ProcessDataOptions
+from nerf_plugins.captures.processing import process_data
 from nerf_plugins.checkup.source import open_source
 from nerf_plugins.engine.pipeline import NerfPipelineConfig
 from nerf_plugins.errors import near_path

@@ -27,15 +27,16 @@ def advise(source: Posed | Unposed | Video) -> list[Advice]:
     if isinstance(source, Posed):
         return _for_dataset(source)
     what = "a video" if isinstance(source, Video) else "photos without poses"
-    target = shlex.quote(source.data.resolve().stem + "_capture")
-    return [
-        Advice(
-            f"{what}: first find the poses", f"nerf-plugins process-data {_quoted(source.data)} --output-dir {target}"
-        ),
-        Advice(
-            "then look at its capture.png, and train", f"ns-train photos-nerf-custom --data {target} nerfstudio-data"
-        ),
-    ]
+    target = Path(source.data.resolve().stem + "_capture")
+    find = f"nerf-plugins process-data {_quoted(source.data)} --output-dir {_quoted(target)}"
+    train = "then look at its capture.png, and train, with the options that it says at its end"
+    return [Advice(f"{what}: first find the poses", find), Advice(train, plain_training(target))]
+
+
+def plain_training(data: Path, is_moving: bool = False) -> str:
+    """A training on what process-data makes, without the options that only a look at it can tell."""
+    method, dataparser = ("moving-nerf", "timed-data") if is_moving else ("photos-nerf", "nerfstudio-data")
+    return f"ns-train {method}-custom --data {_quoted(data)} {dataparser}"
 
 
 def _for_dataset(source: Posed) -> list[Advice]:

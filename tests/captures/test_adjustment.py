@@ -1,4 +1,4 @@
-"""The last adjustment's decisions; it is run in test_command.py."""
+"""The last adjustment's decisions; it is run in test_processing.py."""
 
 from dataclasses import dataclass
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Which matches agree with poses. Distances are computed by hand or by the points' projections; a real database is in test_command.py."""
+"""Which matches agree with poses. Distances are computed by hand or by the points' projections; a real one is in test_processing.py."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""Which mapper, which component, and what its cameras are; poses are found in test_command.py."""
+"""Which mapper, which component, and what its cameras are; poses are found in test_processing.py."""
 
 from collections import Counter
 from dataclasses import dataclass, field

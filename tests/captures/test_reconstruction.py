@@ -1,4 +1,4 @@
-"""How many threads look for features; the reconstructing process is run in test_command.py."""
+"""How many threads look for features; the reconstructing process is run in test_processing.py."""
 
 from nerf_plugins.captures import reconstruction
 from nerf_plugins.captures.job import CameraGroup, Job

@@ -1,9 +1,8 @@
-"""`nerf-plugins process-data`: from its options to a dataset."""
+"""From the options of `nerf-plugins process-data` to a dataset."""
 
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,18 +51,6 @@ class Source:
     def files(self) -> list[Path]:
         """All that the result depends on."""
         return [self.path] if self.is_video else [*(p.path for p in self.photos), *self.masks.values()]
-
-
-def run(options: ProcessDataOptions) -> int:
-    """The command.
-
-    Returns:
-        0, the exit code of success.
-    """
-    folder = process_data(options)
-    if not options.dry_run:
-        print(folder)
-    return 0
 
 
 def process_data(options: ProcessDataOptions) -> Path:
@@ -143,7 +130,7 @@ def _process(source: Source, options: ProcessDataOptions, work: Path, progress: 
         reconstruction, folder, bool(source.masks), lambda n, total: progress.show("smaller copies", n, total)
     )
     write_transforms(reconstruction, folder, bool(source.masks), times if options.moving else {})
-    _report(reconstruction, judgement, notes, options)
+    _report(reconstruction, judgement, notes)
 
 
 def _write_photos(source: Source, folder: Path, work: Path, progress: Stages) -> list[str]:
@@ -271,12 +258,8 @@ def _say_plan(source: Source, options: ProcessDataOptions) -> None:
     CONSOLE.print(f"{escape(str(options.output_dir))} would be written; nothing has been.", soft_wrap=True)
 
 
-def _report(
-    reconstruction: Reconstruction, judgement: Judgement, notes: Sequence[str], options: ProcessDataOptions
-) -> None:
-    """The result in a few lines, and what to do next."""
-    folder = options.output_dir
-    method, dataparser = ("moving-nerf", "timed-data") if options.moving else ("photos-nerf", "nerfstudio-data")
+def _report(reconstruction: Reconstruction, judgement: Judgement, notes: Sequence[str]) -> None:
+    """The result in a few lines."""
     count, total = len(reconstruction.posed), len(reconstruction.matched)
     CONSOLE.print(
         f"{count} of {total} photos placed, {counted(len(reconstruction.points), 'point')}, "
@@ -288,5 +271,3 @@ def _report(
         CONSOLE.print(f"  left out: {escape(item.name)}: {item.reason}", soft_wrap=True)
     if len(judgement.left_out) > 10:
         CONSOLE.print(f"  and {len(judgement.left_out) - 10} more, in capture.json")
-    CONSOLE.print(f"Look at {escape(str(folder / 'capture.png'))}; then", soft_wrap=True)
-    CONSOLE.print(f"  ns-train {method}-custom --data {escape(shlex.quote(str(folder)))} {dataparser}", soft_wrap=True)

@@ -14,10 +14,11 @@ import pytest
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
 from PIL import Image
 
-from nerf_plugins.captures import command, worker
-from nerf_plugins.captures.command import process_data
+from nerf_plugins import cli
+from nerf_plugins.captures import processing, worker
 from nerf_plugins.captures.job import Job, read_reconstruction
 from nerf_plugins.captures.options import ProcessDataOptions
+from nerf_plugins.captures.processing import process_data
 from nerf_plugins.checkup.source import open_source
 from nerf_plugins.data.datamanager import NerfDataManagerConfig
 from nerf_plugins.errors import InputError
@@ -83,6 +84,17 @@ def test_masked_pixels_have_no_features_and_are_not_trained_on(dataset):
     outputs = NerfstudioDataParserConfig(data=dataset, train_split_fraction=1.0).setup().get_dataparser_outputs("train")
     shares = {path.name: np.asarray(Image.open(path)).mean() / 255 for path in outputs.mask_filenames}
     assert shares == {f"{SAFE}.png": 0.5} | {f"{k}.png.png": 1.0 for k in range(1, COUNT)}
+
+
+@needs_pycolmap
+def test_the_command_ends_with_the_training_that_suits_it(dataset, photos, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["process-data", str(photos), "--output-dir", str(dataset)])
+    said = capsys.readouterr()
+    assert (exit_.value.code, said.out) == (0, f"{dataset}\n")
+    with pytest.raises(SystemExit):
+        cli.main(["doctor", str(dataset)])
+    assert said.err.splitlines()[-1] in capsys.readouterr().out.splitlines()
 
 
 @needs_pycolmap
@@ -307,6 +319,6 @@ def test_a_half_written_copy_is_not_used(photos, tmp_path, monkeypatch):
     images = tmp_path / "images"
     images.mkdir()
     (images / ".1.png").write_bytes(b"half")
-    source = command.read_source(ProcessDataOptions(data=photos, output_dir=tmp_path))
-    command._write_photos(source, tmp_path, tmp_path, command.Stages(command.Progress(disable=True)))
+    source = processing.read_source(ProcessDataOptions(data=photos, output_dir=tmp_path))
+    processing._write_photos(source, tmp_path, tmp_path, processing.Stages(processing.Progress(disable=True)))
     assert sorted(p.name for p in images.iterdir()) == sorted([SAFE, *(f"{k}.png" for k in range(1, COUNT))])
