@@ -40,7 +40,9 @@ if [ -n "$photos" ]; then
   step "poses of $photos"
   nerf-plugins process-data "$photos" --output-dir "$dataset"
   advice="$(nerf-plugins doctor "$dataset" --json | python -c \
-    'import json, shlex, sys; print(*shlex.split(json.load(sys.stdin)["advice"][0]["command"]), sep="\n")')"
+    'import json, shlex, sys
+commands = (advice["command"] for advice in json.load(sys.stdin)["advice"])
+print(*shlex.split(next(command for command in commands if command.startswith("ns-train"))), sep="\n")')"
   words=() # ns-train METHOD --data DATASET DATAPARSER OPTIONS
   while IFS= read -r word; do words+=("$word"); done <<<"$advice"
   METHOD="${METHOD:-${words[1]}}"

@@ -13,6 +13,8 @@ from nerf_plugins.engine.presets import default_device
 
 CPU_SIZE = 450
 """Longer side of photos that a CPU learns from in minutes."""
+_COPIES = ("2", "4", "8", "16")
+"""Endings of folders with smaller copies; `scan_24` is none."""
 
 
 class Advice(NamedTuple):
@@ -22,21 +24,47 @@ class Advice(NamedTuple):
     command: str
 
 
-def advise(source: Posed | Unposed | Video) -> list[Advice]:
-    """What to do, the most fitting first."""
+def advise(source: Posed | Unposed | Video, poses_are_odd: bool = False) -> list[Advice]:
+    """What to do, the most fitting first; where the photos contradict a dataset's poses these are found anew before all else."""
     if isinstance(source, Posed):
-        return _for_dataset(source)
+        return (_anew(source) if poses_are_odd else []) + _for_dataset(source)
     what = "a video" if isinstance(source, Video) else "photos without poses"
-    target = Path(source.data.resolve().stem + "_capture")
-    find = f"nerf-plugins process-data {_quoted(source.data)} --output-dir {_quoted(target)}"
     train = "then look at its capture.png, and train, with the options that it says at its end"
-    return [Advice(f"{what}: first find the poses", find), Advice(train, plain_training(target))]
+    return [
+        Advice(f"{what}: first find the poses", _process(source, source.data)),
+        Advice(train, plain_training(_target(source))),
+    ]
 
 
 def plain_training(data: Path, is_moving: bool = False) -> str:
     """A training on what process-data makes, without the options that only a look at it can tell."""
     method, dataparser = ("moving-nerf", "timed-data") if is_moving else ("photos-nerf", "nerfstudio-data")
     return f"ns-train {method}-custom --data {_quoted(data)} {dataparser}"
+
+
+def _process(source: Posed | Unposed | Video, photos: Path) -> str:
+    return f"nerf-plugins process-data {_quoted(photos)} --output-dir {_quoted(_target(source))}"
+
+
+def _target(source: Posed | Unposed | Video) -> Path:
+    return Path(source.data.resolve().stem + "_capture")
+
+
+def _anew(source: Posed) -> list[Advice]:
+    """Of photos in one folder, the whole ones where smaller copies are read; of others nothing, since a folder is what is processed."""
+    folders = {path.parent for path in source.manager.all_cameras()}
+    if len(folders) > 1:
+        return []
+    folder = folders.pop()
+    whole = folder.with_name(_whole(folder)[0])
+    photos = whole if whole.is_dir() else folder
+    return [Advice("photos and poses contradict each other: find the poses anew", _process(source, photos))]
+
+
+def _whole(folder: Path) -> tuple[str, int]:
+    """Of a folder of photos the name of that of the whole ones, and the factor by which these are smaller: `images_4`: `images`, 4."""
+    name, _, factor = folder.name.rpartition("_")
+    return (name, int(factor)) if name and factor in _COPIES else (folder.name, 1)
 
 
 def _for_dataset(source: Posed) -> list[Advice]:
@@ -88,9 +116,8 @@ def _factor_for_cpu(source: Posed) -> int | None:
     """Of the smaller copies that are there the largest ones that are small enough for a CPU; None where none is needed or there."""
     root = frame_files(source.manager.config.dataparser)[0].parent
     cameras = source.manager.train_dataset.cameras
-    images = source.manager.train_dataset.image_filenames[0]
-    whole, _, read = images.parent.name.partition("_")
-    longest = int(max(cameras.width.max(), cameras.height.max())) * (int(read) if read.isdecimal() else 1)
+    whole, read = _whole(source.manager.train_dataset.image_filenames[0].parent)
+    longest = int(max(cameras.width.max(), cameras.height.max())) * read
     there = [factor for factor in (2, 4, 8) if (root / f"{whole}_{factor}").is_dir()]
     if longest <= CPU_SIZE or not there:
         return None

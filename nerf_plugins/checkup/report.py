@@ -7,7 +7,7 @@ import io
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,7 @@ from nerf_plugins.checkup.pixels import (
     neighbours_in_order,
     twin_remark,
 )
+from nerf_plugins.checkup.poses import check_poses
 from nerf_plugins.checkup.scene import draw_cameras, neighbours_by_pose, scene_remarks, sparse_points
 from nerf_plugins.checkup.source import Posed, Unposed, Video, open_source
 from nerf_plugins.console import Remark, collected, say
@@ -140,7 +141,10 @@ def _of_dataset(source: Posed, said: list[Remark], picture: Path | None) -> Repo
     seen = source.manager.all_cameras()
     paths = list(seen)
     sizes = [(int(camera.width), int(camera.height)) for camera in seen.values()]
-    looks, broken = _look([path.name for path in paths], _reader(train, held_out, paths), sizes)
+    read = _reader(train, held_out, paths)
+    looks, broken = _look([path.name for path in paths], read, sizes)
+    of_poses, unread = check_poses(seen, read, lambda indices: _followed(indices, "comparing photos"))
+    broken += [line for line in unread if line not in broken]
     points, lost = _points(source)
     poses = torch.stack([camera.camera_to_worlds for camera in seen.values()]).double()
     remarks = [
@@ -151,11 +155,13 @@ def _of_dataset(source: Posed, said: list[Remark], picture: Path | None) -> Repo
         *_of_looks(looks, lambda: neighbours_by_pose(poses[list(looks)]), paths),
         *train.remarks(),
         *(Remark(line, is_odd=True) for line in camera_remarks(list(seen.values()), [path.name for path in paths])),
+        of_poses,
         *scene_remarks(source, points),
     ]
+    advice = advise(source, poses_are_odd=of_poses is not None and of_poses.is_odd)
     drawn = _draw(source, points, picture)
     title = f"{source.data}: {source.dataparser}, {counted(len(train), 'photo')} to train on, {len(paths) - len(train)} held out"
-    return Report(title, _there(remarks), broken + _broken_headers(paths, broken), advise(source), drawn)
+    return Report(title, _there(remarks), broken + _broken_headers(paths, broken), advice, drawn)
 
 
 def _reader(train: CheckedDataset, held_out: CheckedDataset, paths: Sequence[Path]) -> Callable[[int], Picture]:
@@ -175,7 +181,12 @@ def _look(
 ) -> tuple[dict[int, Look], list[str]]:
     """Some photos, with a line of progress; see :func:`look`."""
     indices = chosen(len(names), max(width * height for width, height in sizes))
-    return look(names, read, track(indices, "looking at photos", console=Console(stderr=True), transient=True))
+    return look(names, read, _followed(indices, "looking at photos"))
+
+
+def _followed(indices: Sequence[int], what: str) -> Iterable[int]:
+    """The indices, with a line of progress."""
+    return track(indices, what, console=Console(stderr=True), transient=True)
 
 
 def _broken_headers(paths: Sequence[Path], known: Sequence[str]) -> list[str]:
