@@ -25,8 +25,10 @@ from nerf_plugins.export.parts import Parts, close_holes, connected_parts, keep_
 from nerf_plugins.export.picking import above_table, find_table, in_ball
 from nerf_plugins.export.simplify import deviation, diagonal, simplify
 from nerf_plugins.export.texture import texture_mesh
+from nerf_plugins.export.views import cameras_of, seen_faces
 from nerf_plugins.export.world import cameras_up, move_to_world, scene_from_world, turn_up
 from nerf_plugins.files.writing import check_free
+from nerf_plugins.geometry.cameras import Camera
 from nerf_plugins.runs.loading import config_file, load_pipeline, read_config, require_checkpoint
 from nerf_plugins.wording import counted
 
@@ -88,6 +90,8 @@ def check(options: MeshOptions) -> None:
     check_memory(options.resolution)
     for name, least, unit in (
         ("mask_margin", 0, "pixels"),
+        ("min_views", 0, "photos"),
+        ("view_margin", 0, "rings"),
         ("close_holes", 0, "edges"),
         ("faces", 4, "triangles"),
         ("texture", 16, "texels"),
@@ -101,6 +105,8 @@ def check(options: MeshOptions) -> None:
         raise InputError(f"time {options.time:g}: give one in [0, 1]")
     if not 0 <= options.min_part < 1:
         raise InputError(f"min_part {options.min_part:g}: give a share of the area in [0, 1)")
+    if options.min_views > 0 and options.close_at_box:
+        raise InputError("min_views and close_at_box: no photo sees the sides of the box: leave one out")
     _check_formats(options)
     _check_point(options)
 
@@ -157,12 +163,15 @@ def mesh_of(model: Any, datamanager: Any, options: MeshOptions) -> Trimesh:
         raise InputError(f"time {options.time:g}: this model knows no times: leave the option out")
     if options.masks != "ignore":
         check_masks(datamanager.train_dataset)
+    cameras = cameras_of(datamanager.train_dataset.cameras, options.min_views) if options.min_views > 0 else []
     at, weights = options.time or 0.0, _photo_weights(model, datamanager, options.style)
     mesh = model_mesh(model, options.resolution, options.close_at_box, _progress, at)
     outputs = datamanager.train_dataparser_outputs
     if options.masks != "ignore":
         dataset, share = datamanager.train_dataset, MAX_OUTSIDE[options.masks]
         mesh = keep_vertices(mesh, inside_masks(mesh.vertices, dataset, share, options.mask_margin))
+    if options.min_views > 0:
+        mesh = _seen(mesh, cameras, options)
     if options.point is not None:
         mesh = _picked(mesh, outputs, options)
     mesh = _cleaned(mesh, options)
@@ -193,6 +202,27 @@ def _photo_weights(model: Any, datamanager: Any, style: str | None) -> Float[Ten
 def _up(outputs: Any) -> Any:
     """Of the input data's world, by its cameras."""
     return cameras_up(outputs.cameras.camera_to_worlds, outputs.dataparser_transform)
+
+
+def _seen(mesh: Trimesh, cameras: list[Camera], options: MeshOptions) -> Trimesh:
+    """What enough of the training photos see, with a margin; says how much the rest is."""
+    photos = counted(len(cameras), "training photo")
+    CONSOLE.print(f"Looking at {counted(len(mesh.faces), 'triangle')} from {photos}")
+    stays = seen_faces(mesh, cameras, options.min_views, options.view_margin)
+    unseen = (
+        f"that fewer than {options.min_views} of {photos} see"
+        if options.min_views > 1
+        else f"that none of {photos} sees"
+    )
+    if stays.all():
+        CONSOLE.print(f"no triangle dropped {unseen}")
+        return mesh
+    seen = keep_faces(mesh, stays)
+    CONSOLE.print(
+        f"{np.count_nonzero(~stays)} of {counted(len(stays), 'triangle')} dropped {unseen}, with {1.0 - seen.area / mesh.area:.2%} of the "
+        f"area; {counted(len(connected_parts(seen).areas), 'part')} left"
+    )
+    return seen
 
 
 def _picked(mesh: Trimesh, outputs: Any, options: MeshOptions) -> Trimesh:

@@ -5,6 +5,7 @@ Meshes are `trimesh.Trimesh`; their vertex normals are the faces' around a verte
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,9 +121,20 @@ def write_mesh(mesh: Trimesh, path: Path) -> None:
     if path.suffix == ".obj" and hasattr(mesh.visual, "uv"):
         _write_textured_obj(mesh, path)
         return
-    normals = {"ply": "vertex_normal", "obj": "include_normals", "glb": "include_normals"}[path.suffix[1:]]
+    options: dict[str, Any] = {"vertex_normal" if path.suffix == ".ply" else "include_normals": True}
+    if path.suffix == ".glb" and not hasattr(mesh.visual, "uv"):
+        options["tree_postprocessor"] = partial(_with_material, open_mesh=not mesh.is_watertight)
     with new_file(path, "--output-dir") as part:
-        mesh.export(part, None, **{normals: True})
+        mesh.export(part, None, **options)
+
+
+def _with_material(tree: dict[str, Any], open_mesh: bool) -> None:
+    """Gives the header of a GLB with vertex colours a material like that of textured ones: the format's own is metal, and has no back."""
+    matte = {"metallicFactor": 0.0, "roughnessFactor": 1.0}
+    tree["materials"] = [{"name": "mesh", "pbrMetallicRoughness": matte, "doubleSided": open_mesh}]
+    for mesh in tree["meshes"]:
+        for primitive in mesh["primitives"]:
+            primitive["material"] = 0
 
 
 def _write_textured_obj(mesh: Trimesh, path: Path) -> None:

@@ -47,6 +47,11 @@ class MeshOptions:
     most: in most of the views that have it in the image. any: in any of them."""
     mask_margin: int = 3
     """Pixels by which the masks are widened first."""
+    min_views: int = 0
+    """Drop what fewer training photos than this see from outside, with nothing of the surface before it.
+    1: what no photo sees, as sheets behind the surface. 0: nothing."""
+    view_margin: int = 3
+    """Rings of triangles that stay around what the photos see."""
     point: tuple[float, float, float] | None = None
     """Keep only what is near this point of the input data's world, as a file of points or process-data's capture.png has it.
     The viewer shows another one: training has moved and scaled it."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from nerf_plugins.errors import InputError
 
@@ -89,6 +89,15 @@ def _border_loops(faces: Int[np.ndarray, "f 3"]) -> list[Int[np.ndarray, "n"]]:
                 loop.append(following)
             loops.append(np.array(loop))
     return loops
+
+
+def with_neighbours(faces: Int[np.ndarray, "f 3"], chosen: Bool[np.ndarray, "f"], rings: int) -> Bool[np.ndarray, "f"]:
+    """The chosen faces and ``rings`` rings of faces around them: each has those that share a vertex with the one before."""
+    for _ in range(rings):
+        reached = np.zeros(int(faces.max(initial=-1)) + 1, dtype=bool)
+        reached[faces[chosen]] = True
+        chosen = reached[faces].any(axis=1)
+    return chosen
 
 
 def keep_vertices(mesh: Trimesh, keep: npt.NDArray[np.bool_]) -> Trimesh:

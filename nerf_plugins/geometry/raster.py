@@ -38,8 +38,10 @@ def rasterize(corners: Float[np.ndarray, "f 3 2"], height: int, width: int) -> I
         height: of the image.
         width: of the image.
     """
-    low = np.maximum(np.ceil(corners.min(axis=1) - 0.5), 0.0).astype(np.int64)
-    high = np.minimum(np.floor(corners.max(axis=1) - 0.5), [width - 1, height - 1]).astype(np.int64)
+    a, b, c = corners.swapaxes(0, 1)
+    # Of two arrays at a time: numpy's reductions over an axis of three take five times as long.
+    low = np.maximum(np.ceil(np.minimum(np.minimum(a, b), c) - 0.5), 0.0).astype(np.int64)
+    high = np.minimum(np.floor(np.maximum(np.maximum(a, b), c) - 0.5), [width - 1, height - 1]).astype(np.int64)
     spans = np.maximum(high - low + 1, 0)
     counts = spans.prod(axis=1)
     batch = (np.cumsum(counts) - counts) // PIXELS_AT_ONCE

@@ -52,13 +52,43 @@ def sees_mesh(
     """
     seen = np.zeros(len(points), dtype=bool)
     for camera in map(_for_depth, cameras):
-        left = np.flatnonzero(~seen)
-        pixels = project(points[left], camera)
-        left = left[pixels.in_image]
-        depth = place(points[left], camera).depth
-        drawn = depth_picture(vertices, faces, camera)[pixels.row[pixels.in_image], pixels.column[pixels.in_image]]
-        seen[left[depth <= drawn + tolerance + _STEEPEST * depth / min(camera.fx, camera.fy)]] = True
+        seen[_in_sight(points, np.flatnonzero(~seen), vertices, faces, camera, tolerance)] = True
     return seen
+
+
+def count_views(
+    vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"], cameras: Sequence[Camera]
+) -> Int[np.ndarray, "f"]:
+    """How many cameras see each face of a mesh: they look at its outer side, and have its middle in their image, before all other faces.
+
+    The outer side is the one from which the corners go anti-clockwise. Depth is told as by :func:`sees_mesh`, without a further tolerance:
+    what is hidden by no more than two pixels' widths counts as seen, and of what is looked at along itself only a part may.
+    """
+    corners = vertices[faces]
+    middles = corners.mean(axis=1)
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    views = np.zeros(len(faces), dtype=np.int64)
+    for camera in map(_for_depth, cameras):
+        facing = np.flatnonzero(((camera.pose[:, 3] - middles) * normals).sum(axis=1) > 0.0)
+        views[_in_sight(middles, facing, vertices, faces, camera, 0.0)] += 1
+    return views
+
+
+def _in_sight(
+    points: Float[np.ndarray, "n 3"],
+    asked: Int[np.ndarray, "n_asked"],
+    vertices: Float[np.ndarray, "v 3"],
+    faces: Int[np.ndarray, "f 3"],
+    camera: Camera,
+    tolerance: float,
+) -> Int[np.ndarray, "n_seen"]:
+    """Those of the points that are asked for, by index, which are in a depth picture and not behind what is drawn in it."""
+    pixels = project(points[asked], camera)
+    inside = pixels.in_image
+    asked = asked[inside]
+    depth = place(points[asked], camera).depth
+    drawn = depth_picture(vertices, faces, camera)[pixels.row[inside], pixels.column[inside]]
+    return asked[depth <= drawn + tolerance + _STEEPEST * depth / min(camera.fx, camera.fy)]
 
 
 def depth_picture(
@@ -69,7 +99,9 @@ def depth_picture(
     A lens moves the corners; the sides between stay straight. A face with a corner behind the camera is left out.
     """
     x, y, depth = place(vertices, camera)
-    faces = faces[(depth[faces] > NEAREST).all(axis=1)]
+    in_front = depth > NEAREST
+    if not in_front.all():
+        faces = faces[in_front[faces].all(axis=1)]
     inverse = np.zeros((camera.height, camera.width))
     for part in rasterize(np.stack([x, y], axis=-1)[faces], camera.height, camera.width):
         # 1 / depth is linear in the picture.

@@ -11,6 +11,7 @@ import pytest
 import torch
 import trimesh
 import yaml
+from nerfstudio.cameras.cameras import Cameras
 
 from nerf_plugins import cli
 from nerf_plugins.data.crop import CropBox
@@ -18,14 +19,16 @@ from nerf_plugins.dataparsers.neus import NeusDataParserConfig
 from nerf_plugins.errors import InputError
 from nerf_plugins.export import command
 from nerf_plugins.export.command import _progress, mesh_of
+from nerf_plugins.export.implicit import ImplicitSurface
 from nerf_plugins.export.marching_cubes import marching_cubes
 from nerf_plugins.export.options import MeshOptions
 from nerf_plugins.fields.nerf_mlp import NeRFMLPConfig
 from nerf_plugins.methods import vanilla_nerf
+from nerf_plugins.scenes.cameras import look_at
 from nerf_plugins.spaces import BoxSpace, NDCSpace
 from tests.dataparsers.test_neus import SCALE
 from tests.dataparsers.test_neus import write as write_scene
-from tests.export.surfaces import BOX, sphere, two_spheres
+from tests.export.surfaces import BOX, sphere, surface, two_spheres
 
 
 def write_run(place: Path) -> tuple[Path, torch.nn.Module]:
@@ -228,6 +231,63 @@ def test_without_masks_nothing_is_evaluated_for_them(tmp_path, monkeypatch):
         mesh_of(*pipeline_with(sphere(0.3), train_dataset=dataset), options(masks="most"))
 
 
+def photos_from(*positions: tuple[float, float, float]) -> SimpleNamespace:
+    """A dataset of cameras that look at the scene's middle."""
+    poses = torch.from_numpy(np.stack([look_at(np.array(x), np.zeros(3))[:3] for x in positions])).float()
+    return SimpleNamespace(cameras=Cameras(poses, 200.0, 200.0, 100.0, 100.0, 200, 200))
+
+
+def two_shells() -> ImplicitSurface:
+    """A hollow ball: of radius 0.5 outside, and an inner surface of 0.25 that faces the middle, where a small ball is."""
+    return surface(lambda p: torch.minimum((p.norm(dim=1) - 0.375).abs() - 0.125, p.norm(dim=1) - 0.125))
+
+
+def test_what_no_photo_sees_is_dropped_and_said(capsys):
+    photos = photos_from((3.0, 0.0, 0.0), (0.0, 3.0, 0.1))
+    pipeline = pipeline_with(two_shells(), train_dataset=photos)
+    whole = mesh_of(*pipeline, options())
+    assert "dropped" not in capsys.readouterr().out
+    assert np.linalg.norm(whole.vertices, axis=1).min() < 0.3
+    one = mesh_of(*pipeline, options(min_views=1, view_margin=0))
+    said = " ".join(capsys.readouterr().out.split())
+    found = re.search(
+        r"(\d+) of (\d+) triangles dropped that none of 2 training photos sees, with (\d+\.\d+)% of the area; 1 part left",
+        said,
+    )
+    assert found, said
+    assert (int(found[1]), int(found[2])) == (len(whole.faces) - len(one.faces), len(whole.faces))
+    assert float(found[3]) == pytest.approx(100.0 * (1.0 - one.area / whole.area), abs=0.01)
+    # In the world, twice as large: the outer ball alone, without the side that is away from both cameras.
+    assert np.linalg.norm(one.vertices, axis=1).min() > 0.95
+    assert (one.triangles_center[:, :2].max(axis=1) > 0.0).all()
+    two = mesh_of(*pipeline, options(min_views=2, view_margin=0))
+    assert "dropped that fewer than 2 of 2 training photos see, with" in " ".join(capsys.readouterr().out.split())
+    assert (two.triangles_center[:, :2] > 0.0).all()
+    assert len(two.faces) < len(mesh_of(*pipeline, options(min_views=2)).faces) < len(one.faces)
+
+
+def test_nothing_is_dropped_that_photos_from_all_sides_see(capsys):
+    sides = 3.0 * np.concatenate([np.eye(3), -np.eye(3)]) + [0.0, 0.01, 0.02]
+    pipeline = pipeline_with(sphere(0.5), train_dataset=photos_from(*map(tuple, sides)))
+    assert mesh_of(*pipeline, options(min_views=1)).is_watertight
+    assert "no triangle dropped that none of 6 training photos sees" in " ".join(capsys.readouterr().out.split())
+
+
+def test_what_lies_outside_the_point_still_hides(capsys):
+    """The ball around the middle of two shells has the inner one alone, which no photo sees."""
+    pipeline = pipeline_with(two_shells(), train_dataset=photos_from((3.0, 0.0, 0.0)))
+    near = {"point": (0.0, 0.0, 0.0), "radius": 0.7}
+    assert len(mesh_of(*pipeline, options(**near)).faces) > 100
+    with pytest.raises(InputError, match="nothing of the surface is in this ball"):
+        mesh_of(*pipeline, options(**near, min_views=1))
+
+
+def test_photos_are_counted_before_anything_is_evaluated(monkeypatch):
+    monkeypatch.setattr(command, "model_mesh", lambda *_: pytest.fail("the field was evaluated"))
+    with pytest.raises(InputError, match="min_views 2: the run has 1 training photo: give no more"):
+        mesh_of(*pipeline_with(sphere(0.3), train_dataset=photos_from((3.0, 0.0, 0.0))), options(min_views=2))
+
+
 def test_what_is_dropped_and_what_needs_no_simplifying_is_said(capsys):
     def said(surface, **changes) -> str:
         mesh_of(*pipeline_with(surface), options(**changes))
@@ -288,6 +348,9 @@ def test_a_thing_is_picked_by_a_point_of_the_world():
         ({"close_holes": -1}, "close_holes -1: give 0 edges or more"),
         ({"point": (0.0, 0.0, 0.0)}, "point and radius: give both"),
         ({"point": (0.0, 0.0, 0.0), "radius": 0.0}, "radius 0: give one above 0"),
+        ({"min_views": -1}, "min_views -1: give 0 photos or more"),
+        ({"view_margin": -1}, "view_margin -1: give 0 rings or more"),
+        ({"min_views": 1, "close_at_box": True}, "min_views and close_at_box: no photo sees"),
         ({"table": "drop"}, "table drop: give the object's place too"),
     ],
 )

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -48,15 +49,32 @@ def test_files_have_geometry_colours_and_normals(tmp_path: Path, ending, normals
     meshes.color_vertices(m, surface)
     path = tmp_path / "new" / f"mesh.{ending}"
     meshes.write_mesh(m, path)
-    back = trimesh.load(path, force="mesh", process=False)
+    (back,) = trimesh.load_scene(path, process=False).geometry.values()
     assert back.faces.shape == m.faces.shape
     np.testing.assert_allclose(np.sort(back.vertices[:, 0]), np.sort(m.vertices[:, 0]), atol=1e-5)
     nearest = trimesh.proximity.closest_point(m, back.vertices)[0]
     assert np.abs(nearest - back.vertices).max() < 1e-5
-    red = back.visual.vertex_colors[:, 0] / 255.0
+    # Of a mesh with a material trimesh has them beside it.
+    colors = back.visual.vertex_attributes["color"] if ending == "glb" else back.visual.vertex_colors
+    red = colors[:, 0] / 255.0
     np.testing.assert_allclose(red, np.clip(back.vertices[:, 0] / 0.7, 0.0, 1.0), atol=0.05)
     assert normals in path.read_bytes()
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+def test_a_glb_with_vertex_colours_is_matte_and_if_open_seen_from_behind(tmp_path: Path, is_open):
+    surface = sphere(0.5, (1.0 if is_open else 0.0, 0.0, 0.0), color=facing_color)
+    m = meshes.extract_mesh(surface, 16)
+    meshes.color_vertices(m, surface)
+    meshes.write_mesh(m, tmp_path / "mesh.glb")
+    content = (tmp_path / "mesh.glb").read_bytes()
+    tree = json.loads(content[20 : 20 + int.from_bytes(content[12:16], "little")])
+    (primitive,) = tree["meshes"][0]["primitives"]
+    assert "COLOR_0" in primitive["attributes"]
+    material = tree["materials"][primitive["material"]]
+    assert material["doubleSided"] is is_open
+    assert material["pbrMetallicRoughness"] == {"metallicFactor": 0.0, "roughnessFactor": 1.0}
 
 
 def test_nothing_is_overwritten(tmp_path: Path):

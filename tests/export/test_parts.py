@@ -64,3 +64,17 @@ def test_two_holes_that_share_a_vertex():
     assert closed.n_left == 1  # the sheet's own border
     assert closed.mesh.area == pytest.approx(25.0)
     assert (closed.mesh.face_normals[:, 2] > 0.99).all()
+
+
+def test_rings_of_neighbours():
+    """In a strip of quads, of two faces each, the faces that share a corner are in the next quads."""
+    n = 9
+    below, above = np.arange(n), n + np.arange(n)
+    quads = np.stack([below[:-1], below[1:], above[1:], above[:-1]], axis=1)
+    faces = quads[:, [[0, 1, 2], [0, 2, 3]]].reshape(-1, 3)
+    chosen = np.repeat(np.arange(n - 1) == 4, 2)
+    for rings, low, high in ((0, 4, 4), (1, 3, 5), (2, 2, 6), (9, 0, 7)):
+        quad = np.flatnonzero(parts.with_neighbours(faces, chosen, rings)) // 2
+        assert np.unique(quad).tolist() == list(range(low, high + 1))
+    assert parts.with_neighbours(faces, chosen, 0).sum() == 2
+    assert not parts.with_neighbours(faces, np.zeros(len(faces), bool), 3).any()

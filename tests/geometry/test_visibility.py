@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from trimesh.creation import icosphere
 
 from nerf_plugins.geometry.cameras import project
-from nerf_plugins.geometry.visibility import depth_picture, is_observed, sees_mesh
+from nerf_plugins.geometry.visibility import count_views, depth_picture, is_observed, sees_mesh
 from nerf_plugins.scenes import Camera, Material, Placed, Scene, Sphere
 from nerf_plugins.scenes.cameras import look_at
 
@@ -75,3 +78,63 @@ def test_what_one_camera_sees_of_a_mesh():
     both = sees_mesh(points, *mesh, [camera(4.0, 0.0, 0.0), camera(-4.0, 0.0, 0.0)], tolerance=0.02)
     assert both[:4].all()
     assert not sees_mesh(points, *mesh, [], tolerance=0.02).any()
+
+
+AROUND = [camera(*sign * (4.0 * axis + [0.0, 0.01, 0.02])) for axis in np.eye(3) for sign in (1.0, -1.0)]
+"""Six, one before each side of a box around the origin."""
+
+
+def box(half: float) -> tuple[np.ndarray, np.ndarray]:
+    """Around the origin; corners anti-clockwise seen from outside, two faces a side in the order -x, +x, -y, +y, -z, +z."""
+    sides, faces = [], []
+    for axis in range(3):
+        for sign in (-1.0, 1.0):
+            along = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])[:: int(sign)]
+            side = np.zeros((4, 3))
+            side[:, axis], side[:, [(axis + 1) % 3, (axis + 2) % 3]] = sign, along
+            faces.append(4 * len(sides) + np.array([[0, 1, 2], [0, 2, 3]]))
+            sides.append(half * side)
+    return np.concatenate(sides), np.concatenate(faces)
+
+
+def test_of_a_box_in_a_box_the_inner_one_is_not_seen():
+    outer, inner = box(1.0), box(0.5)
+    views = count_views(np.concatenate([outer[0], inner[0]]), np.concatenate([outer[1], inner[1] + 24]), AROUND)
+    assert views.tolist() == [1] * 12 + [0] * 12
+    assert count_views(*inner, AROUND).tolist() == [1] * 12
+
+
+def test_each_camera_that_sees_a_face_counts():
+    """From a corner three sides are seen; a camera that looks away, and one for which it is beside the image, see none."""
+    corner, away = camera(3.0, 3.0, 3.0), camera(-9.0, 0.0, 0.0)
+    away = replace(away, pose=away.pose * [-1.0, 1.0, -1.0, 1.0])
+    beside = replace(camera(4.0, 0.0, 0.0), cx=-200.0)
+    assert (
+        count_views(*box(0.5), [camera(4.0, 0.0, 0.0), corner, corner, away, beside]).tolist()
+        == [0, 0, 3, 3] + [0, 0, 2, 2] * 2
+    )
+    assert count_views(*box(0.5), []).tolist() == [0] * 12
+
+
+def test_a_plate_is_seen_from_its_outer_side_alone():
+    vertices, faces = square(0.0, 1.0)
+    assert count_views(vertices, faces, [camera(4.0, 0.0, 0.0)]).tolist() == [1, 1]
+    assert count_views(vertices, faces, [camera(-4.0, 0.0, 0.0)]).tolist() == [0, 0]
+    assert count_views(vertices, faces[:, ::-1], [camera(-4.0, 0.0, 0.0)]).tolist() == [1, 1]
+
+
+def test_a_plate_hides_what_is_behind_it_whichever_way_it_faces():
+    for turned in (1, -1):
+        near, far = square(1.0, 1.0), square(-1.0, 0.5)
+        vertices, faces = np.concatenate([near[0], far[0]]), np.concatenate([near[1][:, ::turned], far[1] + 4])
+        assert count_views(vertices, faces, [camera(4.0, 0.0, 0.0)])[2:].tolist() == [0, 0]
+
+
+def test_a_round_surface_is_seen_as_far_as_its_horizon():
+    """Its faces are smaller than a pixel of the photo. Where it is looked at along itself, by 16 degrees or less, some are missed."""
+    ball = icosphere(5)
+    views = count_views(np.asarray(ball.vertices), np.asarray(ball.faces), [camera(4.0, 0.0, 0.0)])
+    beyond = ball.triangles_center[:, 0] - 0.25  # the horizon is at x = 1 / 4
+    assert (views[beyond > 0.25] == 1).all()
+    assert 0.3 < (views[(beyond > 0.02) & (beyond < 0.25)] == 1).mean() < 1.0
+    assert (views[beyond < 0.0] == 0).all()
