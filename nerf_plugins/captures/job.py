@@ -130,6 +130,8 @@ class Reconstruction:
         error: mean reprojection error in pixels.
         agreeing: share of all verified matches that agree with the poses; those of photos without one do not.
         points: position, colour (0 to 255), error in pixels and number of images of each sparse point.
+        views: of each sighting of a point the image, by its place in `posed`, the point's row, and where in the image it is: x, y as
+            shares of the width and height.
     """
 
     cameras: dict[int, Intrinsics]
@@ -139,6 +141,7 @@ class Reconstruction:
     error: float
     agreeing: float
     points: Float[np.ndarray, "n 8"]
+    views: Float[np.ndarray, "m 4"]
 
     @property
     def poses(self) -> Float[np.ndarray, "n 3 4"]:
@@ -147,9 +150,10 @@ class Reconstruction:
 
 
 def write_reconstruction(reconstruction: Reconstruction, folder: Path) -> None:
-    """As `reconstruction.json` and `points.npy` (uncompressed: see `reconstruction.py` on zlib)."""
-    values = {name: value for name, value in vars(reconstruction).items() if name != "points"}
+    """As `reconstruction.json`, `points.npy` and `views.npy` (uncompressed: see `reconstruction.py` on zlib)."""
+    values = {name: value for name, value in vars(reconstruction).items() if name not in ("points", "views")}
     np.save(folder / "points.npy", reconstruction.points)
+    np.save(folder / "views.npy", reconstruction.views)
     text = json.dumps(values, default=lambda item: vars(item))
     (folder / "reconstruction.json").write_text(text, encoding="utf-8")
 
@@ -165,4 +169,5 @@ def read_reconstruction(folder: Path) -> Reconstruction:
         error=values["error"],
         agreeing=values["agreeing"],
         points=np.load(folder / "points.npy"),
+        views=np.load(folder / "views.npy"),
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import Float
 
 from nerf_plugins.captures.adjustment import adjusted, pose
 from nerf_plugins.captures.agreement import AGREED, Agreement, agreement
@@ -163,7 +164,20 @@ def _summary(model: Any, models: Sequence[Any], database: Path, ids: Mapping[str
         error=float(model.compute_mean_reprojection_error()),
         agreeing=agreed.share_of_all,
         points=np.array([[*p.xyz, *p.color, p.error, p.track.length()] for p in model.points3D.values()]),
+        views=_views(model, images),
     )
+
+
+def _views(model: Any, images: Sequence[Any]) -> Float[np.ndarray, "m 4"]:
+    """The sightings of the points, in the order of the points; see `Reconstruction`."""
+    places = {image.image_id: k for k, image in enumerate(images)}
+    rows = []
+    for row, point in enumerate(model.points3D.values()):
+        for element in point.track.elements:
+            image = model.image(element.image_id)
+            camera, (x, y) = model.camera(image.camera_id), image.points2D[element.point2D_idx].xy
+            rows.append((places[element.image_id], row, x / camera.width, y / camera.height))
+    return np.array(rows, dtype=np.float64).reshape(-1, 4)
 
 
 def own_images(components: Sequence[set[str]]) -> list[set[str]]:

@@ -22,7 +22,15 @@ from nerf_plugins.captures.options import ProcessDataOptions
 from nerf_plugins.captures.output import check_output, identity, opened_output
 from nerf_plugins.captures.photos import Photo
 from nerf_plugins.captures.picture import draw_capture
-from nerf_plugins.captures.writing import write_json, write_points, write_smaller, write_transforms
+from nerf_plugins.captures.writing import (
+    POINTS,
+    VIEWS,
+    write_json,
+    write_points,
+    write_smaller,
+    write_transforms,
+    write_views,
+)
 from nerf_plugins.errors import InputError, near_path
 from nerf_plugins.images.kinds import VIDEOS
 from nerf_plugins.wording import counted
@@ -125,7 +133,8 @@ def _process(source: Source, options: ProcessDataOptions, work: Path, progress: 
     draw_capture(reconstruction, judgement.doubtful, folder / "capture.png")
     write_json(as_json(reconstruction, judgement, sharp, notes), folder / "capture.json")
     check_enough(reconstruction, judgement, options.min_registered)
-    write_points(reconstruction, folder / "sparse_pc.ply")
+    write_points(reconstruction, folder / POINTS)
+    write_views(reconstruction, folder / VIEWS)
     write_smaller(
         reconstruction, folder, bool(source.masks), lambda n, total: progress.show("smaller copies", n, total)
     )

@@ -16,6 +16,7 @@ from nerf_plugins.captures.job import Posed, Reconstruction
 from nerf_plugins.captures.masks import shrunk, write_mask
 
 FACTORS = (2, 4, 8)
+POINTS, VIEWS = "sparse_pc.ply", "sparse_views.npz"
 _SMALLEST = 32
 """Pixels that the shorter side of a downscaled copy must have."""
 
@@ -50,7 +51,8 @@ def write_transforms(
         **(next(iter(cameras.values())) if shared else {}),
         "orientation_override": "none",
         "applied_transform": np.eye(4)[:3].tolist(),
-        "ply_file_path": "sparse_pc.ply",
+        "ply_file_path": POINTS,
+        "sparse_views_path": VIEWS,
         "frames": frames,
     }
     return write_json(values, folder / "transforms.json")
@@ -94,6 +96,19 @@ def write_points(reconstruction: Reconstruction, path: Path) -> None:
     header += [f"property {kinds[kind]} {name}" for name, kind in columns] + ["end_header\n"]
     with finished(path) as part:
         part.write_bytes("\n".join(header).encode("ascii") + rows.tobytes())
+
+
+def write_views(reconstruction: Reconstruction, path: Path) -> None:
+    """Which image sees which sparse point, and where, as `data/sparse_depths.py` reads it."""
+    images, points, places = np.split(reconstruction.views, [1, 2], axis=1)
+    names = [f"images/{name}" for name in reconstruction.posed]
+    values = {
+        "names": np.array(names),
+        "images": images[:, 0].astype(np.int32),
+        "points": points[:, 0].astype(np.int32),
+    }
+    with finished(path) as part, part.open("wb") as file:
+        np.savez(file, **values, places=places.astype(np.float32))
 
 
 def write_smaller(

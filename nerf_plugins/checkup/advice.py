@@ -8,11 +8,15 @@ from typing import NamedTuple
 
 from nerf_plugins.checkup.scene import looks_at_one_thing
 from nerf_plugins.checkup.source import Posed, Unposed, Video
+from nerf_plugins.data.sparse_depths import VIEWS_KEY
+from nerf_plugins.data.sparse_points import points_file
 from nerf_plugins.data.transforms import frame_files
 from nerf_plugins.engine.presets import default_device
 
 CPU_SIZE = 450
 """Longer side of photos that a CPU learns from in minutes."""
+FEW_FOR_DEPTHS = 10
+"""Photos up to which the depths of sparse points were seen to help."""
 _COPIES = ("2", "4", "8", "16")
 """Endings of folders with smaller copies; `scan_24` is none."""
 
@@ -84,10 +88,20 @@ def _for_dataset(source: Posed) -> list[Advice]:
             Advice("cameras around a scene that lies in its box: views of it", _train("nerf-hash-custom", source)),
             Advice("a surface of it, for a mesh, with what is behind it", surface),
         ]
-    views = Advice("photos of a place, whose world does not end: views of it", _train("photos-nerf-custom", source))
+    depths = "--pipeline.datamanager.pixel-sampler.depth-share 0.25" if _wants_depths(source) else ""
+    why = "photos of a place, whose world does not end: views of it"
+    if depths:
+        why += "; they are few, so depths of sparse points are learnt too"
+    views = Advice(why, _train("photos-nerf-custom", source, depths))
     if not looks_at_one_thing(source):
         return [views]
     return [views, Advice("a surface of what all cameras look at, for a mesh", surface)]
+
+
+def _wants_depths(source: Posed) -> bool:
+    """Whether photos are few, and depths of sparse points are there."""
+    found = points_file(source.manager.config.dataparser)
+    return found is not None and VIEWS_KEY in found[0].meta and len(source.manager.train_dataset) <= FEW_FOR_DEPTHS
 
 
 def _train(method: str, source: Posed, options: str = "") -> str:

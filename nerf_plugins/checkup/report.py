@@ -34,11 +34,12 @@ from nerf_plugins.checkup.pixels import (
     twin_remark,
 )
 from nerf_plugins.checkup.poses import check_poses
-from nerf_plugins.checkup.scene import draw_cameras, neighbours_by_pose, scene_remarks, sparse_points
+from nerf_plugins.checkup.scene import draw_cameras, neighbours_by_pose, scene_remarks
 from nerf_plugins.checkup.source import Posed, Unposed, Video, open_source
 from nerf_plugins.console import Remark, collected, say
 from nerf_plugins.data.dataset import CheckedDataset
 from nerf_plugins.data.odd_cameras import camera_remarks
+from nerf_plugins.data.sparse_points import sparse_points
 from nerf_plugins.errors import InputError
 from nerf_plugins.files.writing import new_file, whole_file
 from nerf_plugins.images.reading import read_header
@@ -229,9 +230,10 @@ def _few(count: int) -> Remark | None:
 def _points(source: Posed) -> tuple[np.ndarray, Remark | None]:
     """The sparse points, or why they cannot be read: training does without them."""
     try:
-        return sparse_points(source), None
+        points = sparse_points(source.manager.config.dataparser, source.manager.train_dataparser_outputs)
+        return points[np.isfinite(points[:, :3]).all(axis=1)], None
     except InputError as e:
-        return np.zeros((0, 6)), Remark(str(e), is_odd=True)
+        return np.zeros((0, 6)), Remark(f"{e}; training does without them", is_odd=True)
 
 
 def _draw(source: Posed, points: np.ndarray, picture: Path | None) -> Path:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import trimesh
 from jaxtyping import Float, Int
 from nerfstudio.cameras.cameras import Cameras
 
@@ -16,8 +15,6 @@ from nerf_plugins.checkup.pixels import NEIGHBOURS
 from nerf_plugins.checkup.source import Posed
 from nerf_plugins.console import Remark
 from nerf_plugins.data.odd_cameras import angles_to, averted_cameras, far_cameras, focus
-from nerf_plugins.data.transforms import frame_files, read_transforms
-from nerf_plugins.errors import InputError
 from nerf_plugins.wording import counted
 
 _MEETS = 20.0
@@ -58,40 +55,6 @@ def neighbours_by_pose(poses: Float[torch.Tensor, "n 3 4"]) -> Int[np.ndarray, "
     apart = torch.cdist(positions, positions) / size + torch.cdist(views, views)
     apart.fill_diagonal_(-1.0)
     return apart.argsort(dim=1)[:, 1 : NEIGHBOURS + 1].numpy()
-
-
-def sparse_points(source: Posed) -> Float[np.ndarray, "m 6"]:
-    """The points of a transforms.json's ``ply_file_path``, with colours, in training's units; none where there are none.
-
-    Raises:
-        InputError: the file cannot be read.
-    """
-    nothing = np.zeros((0, 6))
-    files = frame_files(source.manager.config.dataparser)
-    if source.dataparser not in ("nerfstudio-data", "timed-data") or not files:
-        return nothing
-    meta = read_transforms(files[0]).meta
-    name = meta.get("ply_file_path")
-    if not isinstance(name, str) or not (path := files[0].parent / name).is_file():
-        return nothing
-    found = _read_ply(path)
-    outputs = source.manager.train_dataparser_outputs
-    applied = np.vstack([np.array(meta.get("applied_transform", np.eye(4)[:3]), np.float64)[:3], [0, 0, 0, 1]])
-    transform = outputs.dataparser_transform.double().numpy() @ np.linalg.inv(applied)
-    found[:, :3] = (found[:, :3] @ transform[:, :3].T + transform[:, 3]) * outputs.dataparser_scale
-    return found
-
-
-def _read_ply(path: Path) -> Float[np.ndarray, "m 6"]:
-    try:
-        cloud = trimesh.load(path, process=False)
-    except Exception as e:
-        raise InputError(f"{path}: the sparse points cannot be read ({e}); training does without them") from e
-    places = np.asarray(getattr(cloud, "vertices", np.zeros((0, 3))), np.float64)  # a scene without any has none
-    colors = np.asarray(getattr(cloud, "colors", ()))
-    if colors.ndim != 2 or len(colors) != len(places):
-        colors = np.full((len(places), 3), 128.0)
-    return np.concatenate([places, colors[:, :3]], axis=1)[np.isfinite(places).all(axis=1)]
 
 
 def _depths(poses: Float[torch.Tensor, "n 3 4"], points: Float[np.ndarray, "m 6"]) -> Float[np.ndarray, "k"]:

@@ -28,6 +28,7 @@ from nerf_plugins.data.names import dataset_folder, image_names
 from nerf_plugins.data.odd_cameras import camera_remarks
 from nerf_plugins.data.pixel_sampler import CentreCropPixelSampler, CentreCropPixelSamplerConfig
 from nerf_plugins.data.rays import make_ray_generator, upload
+from nerf_plugins.data.sparse_depths import SparseDepths, read_sparse_depths
 from nerf_plugins.data.subset import SubsetConfig, evaluation_images, training_images
 from nerf_plugins.data.transforms import check_files
 from nerf_plugins.errors import InputError
@@ -149,8 +150,11 @@ class NerfDataManager(VanillaDataManager[CheckedDataset]):
             "image" in self.exclude_batch_keys_from_device
         ):  # pixels are drawn where the images are: their numbers are needed there
             self.exclude_batch_keys_from_device = [*self.exclude_batch_keys_from_device, "image_idx"]
+        known_depths = self._known_depths()
         super().setup_train()
         self.train_ray_generator = make_ray_generator(self.train_dataset.cameras.to(self.device))
+        if isinstance(self.train_pixel_sampler, CentreCropPixelSampler):
+            self.train_pixel_sampler.known_depths = known_depths
         if self.config.pixel_weights == "area" and isinstance(self.train_pixel_sampler, CentreCropPixelSampler):
             areas = pixel_areas(self.train_dataset.cameras)
             self.train_pixel_sampler.pixel_areas = None if torch.allclose(areas, areas.new_ones(())) else areas
@@ -158,6 +162,17 @@ class NerfDataManager(VanillaDataManager[CheckedDataset]):
             self.train_dataset.metadata["exposure_spread"] = self._exposure_spread()
         for remark in self.train_dataset.remarks():
             remark.print()
+
+    def _known_depths(self) -> SparseDepths | None:
+        """Those of the training images; None where none are wanted.
+
+        Raises:
+            InputError: they are wanted and not there.
+        """
+        config = self.config.pixel_sampler
+        if self.test_mode != "val" or not isinstance(config, CentreCropPixelSamplerConfig) or not config.depth_share:
+            return None
+        return read_sparse_depths(self.config.dataparser, self.train_dataparser_outputs, self.train_dataset.cameras)
 
     def setup_eval(self) -> None:
         """The same of the held-out ones."""
@@ -182,7 +197,8 @@ class NerfDataManager(VanillaDataManager[CheckedDataset]):
         if isinstance(self.train_pixel_sampler, CentreCropPixelSampler):
             self.train_pixel_sampler.step = step if self.training else None  # exporters draw from the whole image
         ray_bundle, batch = super().next_train(step)
-        return ray_bundle, batch | {"image": upload(batch["image"], torch.device(self.device))}
+        to_device = [key for key in ("image", "depths") if key in batch]
+        return ray_bundle, batch | {key: upload(batch[key], torch.device(self.device)) for key in to_device}
 
 
 def pixel_areas(cameras: Cameras) -> Float[Tensor, "n_cameras"]:

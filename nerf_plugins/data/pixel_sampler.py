@@ -13,6 +13,7 @@ from jaxtyping import Float, Int, Shaped
 from nerfstudio.data.pixel_samplers import PixelSampler, PixelSamplerConfig
 from torch import Tensor
 
+from nerf_plugins.data.sparse_depths import SparseDepths
 from nerf_plugins.errors import InputError
 
 
@@ -26,10 +27,15 @@ class CentreCropPixelSamplerConfig(PixelSamplerConfig):
     """Training steps with the crop. It keeps the field from learning first that everything is background."""
     crop_fraction: float = 0.5
     """Side of the cropped part, as a share of the image's."""
+    depth_share: float = 0.0
+    """Share of the rays of a batch that go through sparse points of process-data, whose depth is learnt (the model's depth_loss_mult).
+    It helps where photos are few: 0.25."""
 
     def __post_init__(self) -> None:
         if not 0 < self.crop_fraction <= 1:
             raise InputError(f"pixel sampler: crop_fraction must be in (0, 1], got {self.crop_fraction}")
+        if not 0 <= self.depth_share < 1:
+            raise InputError(f"pixel sampler: depth_share must be in [0, 1), got {self.depth_share}")
 
 
 class KeptPixels(NamedTuple):
@@ -68,6 +74,16 @@ class CentreCropPixelSampler(PixelSampler):
     """The last batch's tensors, and each as a list of its images'."""
     pixel_areas: Float[Tensor, "n_dataset"] | None = None
     """Of each image of the dataset, how often its pixels are drawn beside those of others; None: all alike."""
+    known_depths: SparseDepths | None = None
+    """The pixels that ``depth_share`` draws from."""
+
+    def sample(self, image_batch: dict[str, Any]) -> dict[str, Any]:
+        """Pixels of a batch of images; in training the first ones are of ``known_depths``, and ``depths`` (n_pixels,) has the distances of
+        what is seen there, 0 elsewhere."""
+        batch = super().sample(image_batch)
+        if self.known_depths is None or self.step is None:
+            return batch
+        return _with_depths(batch, image_batch, self.known_depths, self.config.depth_share)
 
     def sample_method(
         self,
@@ -184,6 +200,32 @@ class CentreCropPixelSampler(PixelSampler):
         size, share = sizes[image], self._share()
         row, column = (size * ((1 - share) / 2 + share * torch.rand(count, 2, device=device))).long().unbind(-1)
         return image, row * size[:, 1] + column
+
+
+def _with_depths(
+    batch: dict[str, Any], image_batch: dict[str, Any], known: SparseDepths, share: float
+) -> dict[str, Any]:
+    """A batch whose first pixels are others: random ones with a depth, of the images that are in memory."""
+    images, indices = image_batch["image"], batch["indices"]
+    image_idx = torch.as_tensor(image_batch["image_idx"]).cpu()
+    places = torch.full((int(max(image_idx.max(), known.pixels[:, 0].max())) + 1,), -1)
+    places[image_idx] = torch.arange(len(image_idx))
+    there = (places[known.pixels[:, 0]] >= 0).nonzero()[:, 0]
+    count = int(share * len(indices)) if len(there) else 0
+    drawn = there[torch.randint(max(len(there), 1), (count,))]
+    pixels, depths = known.pixels[drawn], batch["image"].new_zeros(len(indices), dtype=torch.float32)
+    depths[:count] = known.depths[drawn].to(depths)
+    image, row, column = places[pixels[:, 0]], pixels[:, 1], pixels[:, 2]
+    if isinstance(images, Tensor):
+        colors = images[image.to(images.device), row.to(images.device), column.to(images.device)]
+    else:
+        colors = [images[i][r, c] for i, r, c in zip(image.tolist(), row.tolist(), column.tolist())]
+        colors = torch.stack(colors) if colors else batch["image"][:0]
+    return batch | {
+        "image": torch.cat([colors.to(batch["image"]), batch["image"][count:]]),
+        "indices": torch.cat([pixels.to(indices), indices[count:]]),
+        "depths": depths,
+    }
 
 
 def draw_pixels(

@@ -169,7 +169,7 @@ class NerfModel(VolumetricModel):
             if key.startswith("rgb_"):
                 of_pass = F.mse_loss(outputs[key], target)
                 losses[key.replace("rgb", "rgb_loss")] = self.sampler.pass_factor * of_pass
-        losses |= outputs.get("losses", {})
+        losses |= outputs.get("losses", {}) | self._depth_losses(outputs, batch)
         self.camera_optimizer.get_loss_dict(losses)
         return losses
 

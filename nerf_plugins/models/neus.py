@@ -266,7 +266,7 @@ class NeuSModel(VolumetricModel):
         if image.shape[-1] == 4 and self.config.mask_loss_mult > 0:
             opacity = F.hardtanh(outputs["accumulation"], 1e-3, 1.0 - 1e-3)  # a clamp; see Variance
             losses["mask_loss"] = self.config.mask_loss_mult * F.binary_cross_entropy(opacity, image[..., 3:])
-        losses |= outputs.get("losses", {})
+        losses |= outputs.get("losses", {}) | self._depth_losses(outputs, batch)
         self.camera_optimizer.get_loss_dict(losses)
         return losses
 

@@ -33,6 +33,7 @@ from nerf_plugins.fields.deformed import DeformedField
 from nerf_plugins.fields.growing import grow
 from nerf_plugins.models.camera_poses import CameraPosesConfig
 from nerf_plugins.models.half_image import photo_psnrs
+from nerf_plugins.models.known_depths import known_depth_loss
 from nerf_plugins.models.looks import Looks
 from nerf_plugins.models.mesh_view import MeshView
 from nerf_plugins.models.metrics import image_metrics, psnr
@@ -59,6 +60,8 @@ class VolumetricModelConfig(ModelConfig):
     auto and random: another colour for each training ray; pictures have the dataparser's alpha colour, or black."""
     early_stop_eps: float = 1e-4
     """Samples behind which less than this much light passes are left out of pictures; 0 for none."""
+    depth_loss_mult: float = 0.1
+    """Weight of the loss of rays whose depth is known; there are some if the pixel sampler has a depth_share."""
     camera_optimizer: CameraOptimizerConfig = field(default_factory=CameraPosesConfig)
     """Learn an adjustment of each training camera's pose too."""
     enable_collider: bool = False
@@ -77,6 +80,8 @@ class VolumetricModelConfig(ModelConfig):
             raise InputError(f"near_plane must be >= 0 and below far_plane, got {self.near_plane} and {self.far_plane}")
         if not 0 <= self.early_stop_eps < 1:
             raise InputError(f"early_stop_eps must be in [0, 1), got {self.early_stop_eps}")
+        if not self.depth_loss_mult >= 0:
+            raise InputError(f"depth_loss_mult must be >= 0, got {self.depth_loss_mult}")
         if self.enable_collider:
             raise InputError("enable_collider is not used here: set the model's near_plane and far_plane")
 
@@ -343,15 +348,30 @@ class VolumetricModel(Model):
     def _training_outputs(
         self, background: Tensor, sampling: Sampling, rendered: Composited, points: Points
     ) -> dict[str, Any]:
-        """What only training sees: the background, the samples of a ray, and the losses of sampler and field."""
+        """What only training sees: the background, samples and their weights, and the losses of sampler and field."""
         samples: PackedSamples = sampling.samples
         outputs: dict[str, Any] = {
             "background": background,
+            "samples": samples,
+            "weights": rendered.weights,
             "n_samples": samples.packed_info[:, 1],
             "n_dropped_rays": samples.n_dropped_rays,
             "losses": self.sampler.losses(sampling, rendered) | self.field.losses(points, rendered.weights),
         }
         return outputs if sampling.n_looked_at is None else outputs | {"n_looked_at": sampling.n_looked_at}
+
+    def _depth_losses(self, outputs: dict[str, Any], batch: dict[str, Any]) -> dict[str, Tensor]:
+        """That of rays whose depth is known, where the batch has some.
+
+        Raises:
+            InputError: lengths in the space are none in the world.
+        """
+        if "depths" not in batch or "samples" not in outputs:
+            return {}
+        if not self.space.has_world_units:
+            raise InputError("depth_share: in normalized device coordinates there are no depths to learn: leave it out")
+        loss = known_depth_loss(outputs["weights"], outputs["samples"], batch["depths"] / self.space.world_length)
+        return {"depth_loss": self.config.depth_loss_mult * loss}
 
     def _target(self, image: Tensor, background: Tensor) -> Tensor:
         """The image as seen over a background: RGBA is blended, RGB stays."""

@@ -73,6 +73,11 @@ class Space(nn.Module, ABC):
     def distances(self, rays: Rays, t: Float[Tensor, "n_rays"]) -> Float[Tensor, "n_rays"]:
         """``t`` -> world distance from the camera."""
 
+    @property
+    def world_length(self) -> Float[Tensor, ""]:
+        """Of a ``t`` of 1 in the world, where the space has world units."""
+        return self.one
+
     @abstractmethod
     def push_forward(self, positions: Float[Tensor, "n 3"], vectors: Float[Tensor, "n k 3"]) -> Float[Tensor, "n k 3"]:
         """``J v`` with the Jacobian J of :meth:`field_positions` at the positions: what small vectors become in the field's space."""

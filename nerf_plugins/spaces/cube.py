@@ -65,6 +65,11 @@ class CubeSpace(BoxSpace):
     def _to_field(self) -> ToField:
         return ToField(self.ones, self.zeros, self.one)
 
+    @property
+    def world_length(self) -> Float[Tensor, ""]:
+        """See :class:`Space`."""
+        return self.scale
+
     def push_forward(self, positions: Float[Tensor, "n 3"], vectors: Float[Tensor, "n k 3"]) -> Float[Tensor, "n k 3"]:
         """The same vectors."""
         return vectors

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
 from PIL import Image
 
@@ -21,6 +22,8 @@ from nerf_plugins.captures.options import ProcessDataOptions
 from nerf_plugins.captures.processing import process_data
 from nerf_plugins.checkup.source import open_source
 from nerf_plugins.data.datamanager import NerfDataManagerConfig
+from nerf_plugins.data.sparse_depths import read_sparse_depths
+from nerf_plugins.data.sparse_points import sparse_points
 from nerf_plugins.errors import InputError
 from nerf_plugins.geometry.poses import aligned_error
 from tests.captures.made_scene import arc, picture
@@ -73,6 +76,21 @@ def test_the_frame_is_upright_and_the_floor_level(dataset):
     # The true vertical, in the found frame.
     z = np.einsum("nij,nj->ni", poses(dataset)[:, :, :3] * [1, -1, -1], arc(COUNT, 50.0)[:, 2, :3])
     assert np.degrees(np.arccos(z[:, 2].clip(-1, 1))).max() < 8
+
+
+@needs_pycolmap
+def test_photos_see_the_sparse_points_where_it_says(dataset):
+    """A ray through the pixel passes the point by less than two pixels, most by less than one; points that two training photos see."""
+    config = NerfstudioDataParserConfig(data=dataset)
+    outputs = config.setup().get_dataparser_outputs("train")
+    known = read_sparse_depths(config, outputs, outputs.cameras)
+    points = torch.from_numpy(sparse_points(config, outputs)[:, :3]).float()
+    rays = outputs.cameras.generate_rays(camera_indices=known.pixels[:, :1], coords=known.pixels[:, 1:] + 0.5)
+    ends = rays.origins + known.depths[:, None] * rays.directions
+    apart = torch.cdist(ends, points).amin(dim=1) / known.depths * outputs.cameras.fx[0]
+    assert len(known.depths) > 500
+    assert float(apart.quantile(0.5)) < 1.0
+    assert float(apart.quantile(0.95)) < 2.0
 
 
 @needs_pycolmap

@@ -13,7 +13,7 @@ from PIL import Image
 from nerf_plugins.captures.job import read_reconstruction, write_reconstruction
 from nerf_plugins.captures.masks import write_mask
 from nerf_plugins.captures.picture import draw_capture
-from nerf_plugins.captures.writing import write_points, write_smaller, write_transforms
+from nerf_plugins.captures.writing import write_points, write_smaller, write_transforms, write_views
 from nerf_plugins.dataparsers.timed import TimedDataParserConfig
 from nerf_plugins.geometry.poses import aligned_error
 from tests.captures.made_scene import arc
@@ -36,6 +36,7 @@ def write_dataset(folder, reconstruction, with_masks=False, seconds=None):
             mask[:, : camera.width // 2] = True
             write_mask(mask, folder / "masks" / f"{name}.png")
     write_points(reconstruction, folder / "sparse_pc.ply")
+    write_views(reconstruction, folder / "sparse_views.npz")
     write_smaller(reconstruction, folder, with_masks, lambda done, total: None)
     write_transforms(reconstruction, folder, with_masks, seconds or {})
 
@@ -131,6 +132,8 @@ def test_a_reconstruction_comes_back_from_its_files(tmp_path):
         reconstruction.matched,
     )
     assert np.array_equal(read.points, reconstruction.points)
+    assert np.array_equal(read.views, reconstruction.views)
+    assert len(read.views) > 100
 
 
 def test_the_picture_shows_cameras_and_doubts(tmp_path):

@@ -9,10 +9,12 @@ from PIL import Image
 
 from nerf_plugins import cli
 from nerf_plugins.captures.video import Footage
-from nerf_plugins.checkup import report
+from nerf_plugins.checkup import advice, report
 from nerf_plugins.checkup.footage import footage_remarks
 from nerf_plugins.errors import InputError
+from tests.captures.reconstructions import made
 from tests.captures.test_video import write_video
+from tests.captures.test_writing import write_dataset
 from tests.data.datasets import H, W, as_rgb, picture, rewrite, write_masks, write_transforms
 from tests.dataparsers.test_llff import rows
 from tests.dataparsers.test_llff import write as write_llff
@@ -95,8 +97,8 @@ def with_times(folder):
 def test_the_advice_can_be_called(tmp_path, case):
     write, methods = CASES[case]
     write(tmp_path)
-    advice = report.examine(tmp_path, tmp_path / "cameras.png").advice
-    words = [shlex.split(item.command) for item in advice]
+    found = report.examine(tmp_path, tmp_path / "cameras.png")
+    words = [shlex.split(item.command) for item in found.advice]
     assert [line[1] for line in words] == methods
     for line in words:
         check_ns_train(line[1:])
@@ -139,6 +141,17 @@ def test_broken_sparse_points_do_not_end_it(tmp_path):
     write_transforms(tmp_path, ply_file_path="sparse.ply")
     (tmp_path / "sparse.ply").write_bytes(b"ply\nformat ascii 1.0\nelement vert")
     assert "the sparse points cannot be read" in odd(report.examine(tmp_path, tmp_path / "cameras.png"))
+
+
+def test_few_photos_with_sparse_points_learn_their_depths(tmp_path, monkeypatch):
+    write_dataset(tmp_path, made({f"{k}.jpg": 100 for k in range(6)}))
+    monkeypatch.setattr(advice, "looks_at_one_thing", lambda source: False)
+    (found,) = report.examine(tmp_path, tmp_path / "cameras.png").advice
+    assert "--pipeline.datamanager.pixel-sampler.depth-share 0.25" in found.command
+    check_ns_train(shlex.split(found.command)[1:])
+    monkeypatch.setattr(advice, "FEW_FOR_DEPTHS", 4)
+    (found,) = report.examine(tmp_path, tmp_path / "more.png").advice
+    assert "depth-share" not in found.command
 
 
 def write_photos(folder, count: int = 6):
