@@ -76,12 +76,14 @@ class CentreCropPixelSampler(PixelSampler):
     """Of each image of the dataset, how often its pixels are drawn beside those of others; None: all alike."""
     known_depths: SparseDepths | None = None
     """The pixels that ``depth_share`` draws from."""
+    draws_depths: bool = True
+    """Whether it does so now; set by the model."""
 
     def sample(self, image_batch: dict[str, Any]) -> dict[str, Any]:
         """Pixels of a batch of images; in training the first ones are of ``known_depths``, and ``depths`` (n_pixels,) has the distances of
         what is seen there, 0 elsewhere."""
         batch = super().sample(image_batch)
-        if self.known_depths is None or self.step is None:
+        if self.known_depths is None or self.step is None or not self.draws_depths:
             return batch
         return _with_depths(batch, image_batch, self.known_depths, self.config.depth_share)
 

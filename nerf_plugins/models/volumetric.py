@@ -60,8 +60,10 @@ class VolumetricModelConfig(ModelConfig):
     auto and random: another colour for each training ray; pictures have the dataparser's alpha colour, or black."""
     early_stop_eps: float = 1e-4
     """Samples behind which less than this much light passes are left out of pictures; 0 for none."""
-    depth_loss_mult: float = 0.1
-    """Weight of the loss of rays whose depth is known; there are some if the pixel sampler has a depth_share."""
+    depth_loss_mult: float = 0.02
+    """Weight, at first, of the loss of rays whose depth is known; there are some if the pixel sampler has a depth_share."""
+    depth_loss_until: float = 0.5
+    """Share of the training over which that weight falls to 0; then photos alone decide, which know it better than to 3 %."""
     camera_optimizer: CameraOptimizerConfig = field(default_factory=CameraPosesConfig)
     """Learn an adjustment of each training camera's pose too."""
     enable_collider: bool = False
@@ -82,6 +84,8 @@ class VolumetricModelConfig(ModelConfig):
             raise InputError(f"early_stop_eps must be in [0, 1), got {self.early_stop_eps}")
         if not self.depth_loss_mult >= 0:
             raise InputError(f"depth_loss_mult must be >= 0, got {self.depth_loss_mult}")
+        if not 0 < self.depth_loss_until <= 1:
+            raise InputError(f"depth_loss_until must be in (0, 1], got {self.depth_loss_until}")
         if self.enable_collider:
             raise InputError("enable_collider is not used here: set the model's near_plane and far_plane")
 
@@ -252,6 +256,7 @@ class VolumetricModel(Model):
                 wanted = self.sampler.num_rays(current)
                 if wanted != current:
                     pixel_sampler.set_num_rays_per_batch(wanted)
+                pixel_sampler.draws_depths = self._depth_weight() > 0.0
 
         return [
             TrainingCallback([TrainingCallbackLocation.BEFORE_TRAIN_ITERATION], before_step, update_every_num_iters=1)
@@ -361,17 +366,22 @@ class VolumetricModel(Model):
         return outputs if sampling.n_looked_at is None else outputs | {"n_looked_at": sampling.n_looked_at}
 
     def _depth_losses(self, outputs: dict[str, Any], batch: dict[str, Any]) -> dict[str, Tensor]:
-        """That of rays whose depth is known, where the batch has some.
+        """That of rays whose depth is known, where the batch has some and it is not yet over.
 
         Raises:
             InputError: lengths in the space are none in the world.
         """
-        if "depths" not in batch or "samples" not in outputs:
+        weight = self._depth_weight()
+        if "depths" not in batch or "samples" not in outputs or weight == 0.0:
             return {}
         if not self.space.has_world_units:
             raise InputError("depth_share: in normalized device coordinates there are no depths to learn: leave it out")
         loss = known_depth_loss(outputs["weights"], outputs["samples"], batch["depths"] / self.space.world_length)
-        return {"depth_loss": self.config.depth_loss_mult * loss}
+        return {"depth_loss": weight * loss}
+
+    def _depth_weight(self) -> float:
+        """Of the loss of known depths, now."""
+        return self.config.depth_loss_mult * max(1.0 - self.progress / self.config.depth_loss_until, 0.0)
 
     def _target(self, image: Tensor, background: Tensor) -> Tensor:
         """The image as seen over a background: RGBA is blended, RGB stays."""

@@ -146,10 +146,11 @@ def test_broken_sparse_points_do_not_end_it(tmp_path):
 def test_few_photos_with_sparse_points_learn_their_depths(tmp_path, monkeypatch):
     write_dataset(tmp_path, made({f"{k}.jpg": 100 for k in range(6)}))
     monkeypatch.setattr(advice, "looks_at_one_thing", lambda source: False)
+    monkeypatch.setattr(advice, "FEW_FOR_DEPTHS", 6)
     (found,) = report.examine(tmp_path, tmp_path / "cameras.png").advice
     assert "--pipeline.datamanager.pixel-sampler.depth-share 0.25" in found.command
     check_ns_train(shlex.split(found.command)[1:])
-    monkeypatch.setattr(advice, "FEW_FOR_DEPTHS", 4)
+    monkeypatch.setattr(advice, "FEW_FOR_DEPTHS", 2)
     (found,) = report.examine(tmp_path, tmp_path / "more.png").advice
     assert "depth-share" not in found.command
 

@@ -134,6 +134,9 @@ def test_a_share_of_the_pixels_has_a_depth_and_the_colour_of_its_place(as_list: 
 
 def test_evaluation_draws_none():
     assert "depths" not in sampler(0.25, step=None).sample(image_batch(False))
+    over = sampler(0.25)
+    over.draws_depths = False
+    assert "depths" not in over.sample(image_batch(False))
 
 
 def test_a_share_is_one():
