@@ -329,6 +329,7 @@ def test_outputs_in_training(sampler: str):
     model = make_model(sampler=sampler, curvature_loss_mult=0.1).train()
     outputs = model(make_bundle())
     assert outputs.pop("losses") == {}
+    assert outputs.pop("weights").shape == outputs.pop("samples").t_starts.shape
     shapes = {name: tuple(value.shape) for name, value in outputs.items()}
     assert shapes == {
         **{"rgb": (16, 3), "accumulation": (16, 1), "depth": (16, 1), "background": (16, 3)},

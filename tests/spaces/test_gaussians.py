@@ -120,7 +120,7 @@ def test_what_is_not_needed_is_not_there():
 
 
 def test_times_that_are_not_there_are_named():
-    with pytest.raises(InputError, match="needs the time of each photo"):
+    with pytest.raises(InputError, match="needs the time of each view"):
         complete(BoxSpace(AABB), frozenset({"times"}))
 
 
