@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from nerf_plugins.checkup.scene import looks_at_one_thing
 from nerf_plugins.checkup.source import Posed, Unposed, Video
+from nerf_plugins.data.names import whole_folder
 from nerf_plugins.data.sparse_depths import VIEWS_KEY
 from nerf_plugins.data.sparse_points import points_file
 from nerf_plugins.data.transforms import frame_files
@@ -17,8 +18,6 @@ CPU_SIZE = 450
 """Longer side of photos that a CPU learns from in minutes."""
 FEW_FOR_DEPTHS = 6
 """Photos up to which the depths of sparse points were seen to help."""
-_COPIES = ("2", "4", "8", "16")
-"""Endings of folders with smaller copies; `scan_24` is none."""
 
 
 class Advice(NamedTuple):
@@ -60,15 +59,9 @@ def _anew(source: Posed) -> list[Advice]:
     if len(folders) > 1:
         return []
     folder = folders.pop()
-    whole = folder.with_name(_whole(folder)[0])
+    whole = folder.with_name(whole_folder(folder.name)[0])
     photos = whole if whole.is_dir() else folder
     return [Advice("photos and poses contradict each other: find the poses anew", _process(source, photos))]
-
-
-def _whole(folder: Path) -> tuple[str, int]:
-    """Of a folder of photos the name of that of the whole ones, and the factor by which these are smaller: `images_4`: `images`, 4."""
-    name, _, factor = folder.name.rpartition("_")
-    return (name, int(factor)) if name and factor in _COPIES else (folder.name, 1)
 
 
 def _for_dataset(source: Posed) -> list[Advice]:
@@ -130,7 +123,7 @@ def _factor_for_cpu(source: Posed) -> int | None:
     """Of the smaller copies that are there the largest ones that are small enough for a CPU; None where none is needed or there."""
     root = frame_files(source.manager.config.dataparser)[0].parent
     cameras = source.manager.train_dataset.cameras
-    whole, read = _whole(source.manager.train_dataset.image_filenames[0].parent)
+    whole, read = whole_folder(source.manager.train_dataset.image_filenames[0].parent.name)
     longest = int(max(cameras.width.max(), cameras.height.max())) * read
     there = [factor for factor in (2, 4, 8) if (root / f"{whole}_{factor}").is_dir()]
     if longest <= CPU_SIZE or not there:

@@ -11,6 +11,8 @@ from typing import Any
 from nerf_plugins.errors import InputError
 from nerf_plugins.images.pairing import natural_key
 
+_SMALLEST_COPY = 16
+
 
 def dataset_folder(manager: Any) -> Path:
     """The folder of a data manager's dataset, which `image_names` are within.
@@ -108,3 +110,11 @@ def _find(
     close = difflib.get_close_matches(entry, known, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
     raise InputError(f"{what}: no {kind} is called {entry!r}{hint}")
+
+
+def whole_folder(name: str) -> tuple[str, int]:
+    """Of a folder of smaller copies the name of that of the whole photos, and how many times these are larger: `images_4`: `images`, 4.
+    Of any other its own name, and 1: `scan_24` is none."""
+    whole, _, factor = name.rpartition("_")
+    is_copy = bool(whole) and factor.isdecimal() and 2 <= int(factor) <= _SMALLEST_COPY
+    return (whole, int(factor)) if is_copy else (name, 1)

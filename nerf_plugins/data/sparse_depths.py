@@ -13,6 +13,7 @@ from nerfstudio.cameras.cameras import Cameras
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from torch import Tensor
 
+from nerf_plugins.data.names import whole_folder
 from nerf_plugins.data.sparse_points import points_file, sparse_points
 from nerf_plugins.errors import InputError
 
@@ -98,6 +99,5 @@ def _places(images: Sequence[Path], folder: Path) -> dict[str, int]:
     places = {}
     for place, path in enumerate(images):
         parts = path.relative_to(folder).parts if path.is_relative_to(folder) else path.parts[-2:]
-        whole, _, factor = parts[0].rpartition("_")
-        places["/".join([whole if whole and factor.isdecimal() else parts[0], *parts[1:]])] = place
+        places["/".join([whole_folder(parts[0])[0], *parts[1:]])] = place
     return places

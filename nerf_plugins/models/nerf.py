@@ -127,8 +127,8 @@ class NerfModel(VolumetricModel):
 
         Returns:
             ``rgb`` (n, 3), ``accumulation`` (n, 1), ``depth`` (n, 1, world distance); those of the sampler's earlier passes with the pass's
-            name (``rgb_coarse``). In training also ``background`` (n, 3), what ``rgb`` was blended over, ``n_samples`` (n,),
-            ``n_dropped_rays`` (), ``n_looked_at`` (n,) and ``losses``, a dictionary.
+            name (``rgb_coarse``). In training also ``background`` (n, 3), what ``rgb`` was blended over, ``samples`` with
+            their ``weights``, ``n_samples`` (n,), ``n_dropped_rays`` (), ``n_looked_at`` (n,) and ``losses``, a dictionary.
         """
         rays = self._rays(ray_bundle)
         background = self._background(rays)

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from nerf_plugins.data.names import dataset_folder, find_images, image_names, match_images, natural_order
+from nerf_plugins.data.names import dataset_folder, find_images, image_names, match_images, natural_order, whole_folder
 from nerf_plugins.errors import InputError
 
 PATHS = [Path("/d/train/r_10.png"), Path("/d/train/r_2.png"), Path("/d/test/r_2.png"), Path("/d/val/r_0.png")]
@@ -75,3 +75,24 @@ def test_images_of_another_resolution_are_found_by_their_only_name():
 def test_a_name_that_several_images_have_finds_none():
     assert match_images(["x/1.png"], ["train/1.png", "test/1.png"]) == [None]
     assert match_images(["x/1.png", "y/1.png"], ["train/1.png"]) == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        *[
+            ("images", ("images", 1)),
+            ("images_4", ("images", 4)),
+            ("my_photos_2", ("my_photos", 2)),
+            ("images_3", ("images", 3)),
+        ],
+        *[
+            ("scan_24", ("scan_24", 1)),
+            ("photos_2024", ("photos_2024", 1)),
+            ("images_1", ("images_1", 1)),
+            ("_4", ("_4", 1)),
+        ],
+    ],
+)
+def test_folders_of_smaller_copies_are_told_by_their_factor(name: str, expected: tuple[str, int]):
+    assert whole_folder(name) == expected
