@@ -153,8 +153,8 @@ class NeuSModel(VolumetricModel):
         Returns:
             ``rgb`` (n, 3), ``accumulation`` (n, 1, of what is inside the box), ``depth`` (n, 1, world distance); in pictures ``normals``
             (n, 3) in [0, 1], in training ``background`` (n, 3), ``samples`` with their ``weights``, ``n_samples`` (n,),
-            ``n_dropped_rays`` (), ``n_looked_at`` (n,), ``inv_s`` (), ``eikonal_error`` (), ``losses``, a dictionary, and, where it is asked
-            for, ``curvature`` ().
+            ``n_dropped_rays`` (), ``n_looked_at`` (n,), ``inv_s`` (), ``eikonal_error`` (), ``losses``, a dictionary, and, where it is
+            asked for, ``curvature`` ().
         """
         rays, inv_s = self._rays(ray_bundle), self.variance()
         scene = self._surface(inv_s)
