@@ -59,6 +59,11 @@ class Job:
         """The folder that :func:`read_reconstruction` reads; there once the reconstruction is whole."""
         return self.folder / "sparse"
 
+    @property
+    def has_result(self) -> bool:
+        """Whether the result is there, with all that one has now: those of before the sightings of the points lack these."""
+        return (self.result / "views.npy").exists()
+
     def write(self, path: Path) -> None:
         """As JSON."""
         path.write_text(json.dumps(asdict(self), default=str), encoding="utf-8")

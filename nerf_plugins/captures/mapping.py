@@ -52,6 +52,7 @@ def find_poses(job: Job, database: Path, ids: Mapping[str, int], on_progress: On
     (part / "0").mkdir()
     model.write(str(part / "0"))
     write_reconstruction(reconstruction, part)
+    shutil.rmtree(job.result, ignore_errors=True)  # one that lacks something
     os.replace(part, job.result)
 
 

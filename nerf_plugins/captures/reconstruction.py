@@ -58,7 +58,7 @@ def reconstruct(job: Job) -> None:
         ids = {image.name: image.image_id for image in db.read_all_images()}
     _extract_features(job, database, ids)
     _match(job, database, ids)
-    if not job.result.exists():
+    if not job.has_result:
         find_poses(job, database, ids, lambda stage, done, total: _say(stage=stage, done=done, total=total))
 
 

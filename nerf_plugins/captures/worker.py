@@ -46,7 +46,7 @@ def run(job: Job, on_progress: OnProgress) -> Reconstruction:
     Raises:
         InputError: the photos give no reconstruction, or the process died.
     """
-    if not job.result.exists():
+    if not job.has_result:
         path, log = job.folder / "reconstruction_job.json", job.folder / "log.txt"
         job.write(path)
         with log.open("ab") as errors, _process(path, errors) as process:

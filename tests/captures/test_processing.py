@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -155,6 +156,20 @@ def test_a_kill_loses_only_what_was_under_way(dataset, tmp_path):
     found, expected = worker.run(job, lambda *_: None), read_reconstruction(whole.result)
     assert found.posed.keys() == expected.posed.keys()
     assert aligned_error(found.poses, expected.poses) < 0.005
+
+
+@needs_pycolmap
+def test_a_result_that_lacks_the_views_is_made_anew(dataset, tmp_path):
+    """As an earlier version left it; features and matches are not done again."""
+    shutil.copytree(dataset / "colmap", tmp_path / "colmap")
+    whole = Job.read(dataset / "colmap" / "reconstruction_job.json")
+    job = Job(**{**vars(whole), "folder": tmp_path / "colmap"})
+    (job.result / "views.npy").unlink()
+    stages = []
+    found = worker.run(job, lambda stage, done, total: stages.append((stage, done)))
+    assert np.array_equal(found.views, read_reconstruction(whole.result).views)
+    assert ("features", COUNT) in stages
+    assert ("features", 0) not in stages
 
 
 @needs_pycolmap
