@@ -22,10 +22,15 @@ from nerf_plugins.models.outside import Behind, OutsideConfig, OutsideScene
 from nerf_plugins.models.volumetric import VolumetricModel, VolumetricModelConfig
 from nerf_plugins.ops import Composited, PackedSamples, composite, eikonal_error, sdf_densities
 from nerf_plugins.rays import Points, Rays
-from nerf_plugins.samplers.sphere_tracing import trace
+from nerf_plugins.samplers.distance_grid import DistanceGrid, make_distance_grid
+from nerf_plugins.samplers.sphere_tracing import Hits, trace, trace_with_grid
 from nerf_plugins.samplers.surface import SurfaceSamplerConfig
 from nerf_plugins.samplers.upsampling import UpSamplingSamplerConfig
 from nerf_plugins.spaces import CubeSpace
+
+LARGE_PICTURE = 1 << 15
+"""Rays of a picture of the surface from which a grid of distances is made for it: that takes as long as some 100,000 rays do without one,
+and serves all pictures until the field changes."""
 
 
 @dataclass
@@ -80,6 +85,10 @@ class NeuSModel(VolumetricModel):
     config: NeuSModelConfig
     space: CubeSpace
     field: SDFField
+    _grid: DistanceGrid | None = None
+    """Of the surface of the picture that is made."""
+    _known_grid: tuple[DistanceGrid, object] | None = None
+    """The last one that was made, and what of."""
 
     def populate_modules(self) -> None:
         """Builds space, field, sampler, background and the viewer's controls."""
@@ -158,7 +167,9 @@ class NeuSModel(VolumetricModel):
         """
         rays, inv_s = self._rays(ray_bundle), self.variance()
         scene = self._surface(inv_s)
-        if not self.training and self.viewer_pictures.value == "surface":
+        if self.training:
+            self._known_grid = None  # the optimizer says nothing: a fused step leaves a parameter's version as it was
+        elif self.viewer_pictures.value == "surface":
             return self._surface_picture(rays, scene)
         sampling = self.sampler.sample(rays, scene, stratified=self.training)
         background = self._background(rays)
@@ -188,10 +199,32 @@ class NeuSModel(VolumetricModel):
             return Behind(background, {})
         return self.outside(self.space, rays, background, self.training)
 
+    def get_outputs_for_camera_ray_bundle(self, camera_ray_bundle: RayBundle) -> dict[str, Tensor]:
+        """nerfstudio's; before a large picture of the surface alone the grid of its distances is made, unless it is known."""
+        is_large = camera_ray_bundle.size >= LARGE_PICTURE
+        self._grid = self._grid_now() if is_large and self.viewer_pictures.value == "surface" else None
+        try:
+            return super().get_outputs_for_camera_ray_bundle(camera_ray_bundle)
+        finally:
+            self._grid = None
+
+    def _grid_now(self) -> DistanceGrid:
+        """The distances of the surface as it is now."""
+        scene = self.scene
+        parameters = [(parameter.data_ptr(), parameter._version) for parameter in self.field.parameters()]
+        made_of = (scene.level, self.progress, parameters)
+        if self._known_grid is None or self._known_grid[1] != made_of:
+            self._known_grid = make_distance_grid(scene, self.space), made_of
+        return self._known_grid[0]
+
+    def _trace(self, rays: Rays, scene: Surface) -> Hits:
+        places = (scene, self.space, rays, *self.space.clip(rays))
+        return trace(*places) if self._grid is None else trace_with_grid(*places, self._grid)
+
     @torch.no_grad()
     def _surface_picture(self, rays: Rays, scene: Surface) -> dict[str, Tensor]:
         """Of each ray the first point on the surface: its colour, and its normal."""
-        t, hit = trace(scene, self.space, rays, *self.space.clip(rays))
+        t, hit = self._trace(rays, scene)
         which = hit.nonzero()[:, 0]
         rgb, normals = torch.zeros_like(rays.origins), torch.zeros_like(rays.origins)
         for part in which.split(points_a_call(t.device)):

@@ -3,6 +3,7 @@
 from nerf_plugins.ops.box import clip_rays
 from nerf_plugins.ops.composite import Composited, blend_background, composite
 from nerf_plugins.ops.cones import ConeMoments, ConePoints, cone_moments, cone_points
+from nerf_plugins.ops.distance_grid import GridHits, trace_distance_grid
 from nerf_plugins.ops.distortion import distortion_loss
 from nerf_plugins.ops.eikonal import eikonal_error
 from nerf_plugins.ops.hash_encoding import HashLevels, hash_encode, hash_encode_backward, hash_levels
@@ -25,6 +26,7 @@ __all__ = [
     "ConeMoments",
     "ConePoints",
     "Exploration",
+    "GridHits",
     "HashLevels",
     "PackedSamples",
     "PixelRays",
@@ -59,6 +61,7 @@ __all__ = [
     "split_planes",
     "surface_sections",
     "surface_weights",
+    "trace_distance_grid",
     "voxel_look_up",
     "voxel_tv",
 ]

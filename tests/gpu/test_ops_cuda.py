@@ -5,7 +5,15 @@ import contextlib
 import pytest
 import torch
 
-from nerf_plugins.ops import PackedSamples, blend_background, composite, empty_blocks, march_grid, sample_pdf
+from nerf_plugins.ops import (
+    PackedSamples,
+    blend_background,
+    composite,
+    empty_blocks,
+    march_grid,
+    sample_pdf,
+    trace_distance_grid,
+)
 
 from ..ops import reference
 from ..ops.cases import MARCH_CASES, Packed, random_march_problem, random_packed
@@ -157,6 +165,22 @@ def test_sample_pdf_matches_the_cpu(generator):
     on_cpu, on_cuda = sample_pdf(*arguments), sample_pdf(*(value.cuda() for value in arguments)).cpu()
     # At the border of two intervals the cdf may fall to either side of the gap between them.
     assert (~torch.isclose(on_cuda, on_cpu, rtol=1e-4, atol=1e-4)).float().mean() < 1e-3
+
+
+def test_tracing_a_distance_grid_matches_the_cpu(generator):
+    n = 4000
+    axis = torch.linspace(-1.0, 1.0, 33)
+    distances = (torch.cartesian_prod(axis, axis, axis).norm(dim=-1) - 0.5).view(33, 33, 33)
+    directions = torch.nn.functional.normalize(torch.randn(n, 3, generator=generator), dim=-1)
+    origins = 0.5 * torch.randn(n, 3, generator=generator) - 2.0 * directions
+    box, starts, ends = torch.tensor([[-1.0] * 3, [1.0] * 3]), torch.zeros(n), torch.full((n,), 4.0)
+    arguments = [distances, box, origins, directions, starts, ends]
+    on_cpu = trace_distance_grid(*arguments, near=0.1)
+    on_cuda = trace_distance_grid(*(value.cuda() for value in arguments), near=0.1)
+    assert (on_cuda.ends.cpu() != on_cpu.ends).float().mean() < 1e-3  # rounding, where a ray just so comes near
+    both = (on_cpu.t < torch.inf) & (on_cuda.t.cpu() < torch.inf)
+    torch.testing.assert_close(on_cuda.t.cpu()[both], on_cpu.t[both], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(on_cuda.slopes.cpu()[both], on_cpu.slopes[both], rtol=1e-2, atol=1e-2)
 
 
 def test_a_training_step_has_no_host_sync(generator):

@@ -16,9 +16,11 @@ from nerf_plugins.fields.neus_hash import NeuSHashConfig
 from nerf_plugins.fields.neus_mlp import NeuSMLPConfig
 from nerf_plugins.fields.sdf import Geometry, SDFField, Surface
 from nerf_plugins.fields.tensorf import TensoRFConfig
+from nerf_plugins.models import neus
 from nerf_plugins.models.neus import NeuSModel, NeuSModelConfig
 from nerf_plugins.models.outside import OutsideConfig
 from nerf_plugins.rays import Points
+from nerf_plugins.samplers.distance_grid import make_distance_grid
 from nerf_plugins.samplers.occupancy_grid import OccupancyGridConfig
 from nerf_plugins.samplers.surface import SurfaceSamplerConfig
 from nerf_plugins.samplers.upsampling import UpSamplingSamplerConfig
@@ -669,3 +671,85 @@ def test_of_two_crossings_the_first_is_seen_and_what_is_outside_stays_behind():
     missed = model(a_ray(torch.tensor([0.0, 0.9, 3.0]), torch.tensor([0.0, 0.9, 0.0])))
     assert float(missed["accumulation"]) == 0.0
     assert float(missed["rgb"].sum()) > 0.0
+
+
+def a_camera(side: int = 24) -> Cameras:
+    """From (0, 0, 3), a little wider than the sphere."""
+    camera_to_worlds = torch.tensor([[[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 3]]])
+    focal, middle = 2.0 * side, 0.5 * side
+    return Cameras(camera_to_worlds, focal, focal, middle, middle, side, side, camera_type=CameraType.PERSPECTIVE)
+
+
+@pytest.fixture
+def grids(monkeypatch: pytest.MonkeyPatch) -> list:
+    """All pictures are large; the grids that were made for them."""
+    made = []
+
+    def make(*args):
+        made.append(make_distance_grid(*args))
+        return made[-1]
+
+    monkeypatch.setattr(neus, "LARGE_PICTURE", 1)
+    monkeypatch.setattr(neus, "make_distance_grid", make)
+    return made
+
+
+@pytest.mark.parametrize(("half", "centre"), [(1.0, 0.0), (2.0, 0.7)])
+def test_large_pictures_of_the_surface_are_as_small_ones(grids: list, half: float, centre: float):
+    model = sharp_sphere(half, centre, pictures="surface", background_color="white").eval()
+    camera = a_camera()
+    camera.camera_to_worlds[..., 3] = half * camera.camera_to_worlds[..., 3] + centre
+    fast = model.get_outputs_for_camera(camera)
+    assert len(grids) == 1
+    neus.LARGE_PICTURE, model._known_grid = 24 * 24 + 1, None
+    plain = model.get_outputs_for_camera(camera)
+    assert len(grids) == 1
+    assert 0.3 < float(plain["accumulation"].mean()) < 0.9
+    for name in ("accumulation", "depth", "normals", "rgb"):
+        torch.testing.assert_close(fast[name], plain[name], atol=1e-3 * half, rtol=0.0)
+
+
+def test_a_grid_serves_until_the_surface_changes(grids: list):
+    model = make_model(pictures="surface").eval()
+    camera = a_camera()
+
+    def made(change=lambda: None) -> int:
+        change()
+        model.eval().get_outputs_for_camera(camera)
+        return len(grids)
+
+    def train():
+        model.train()(make_bundle())
+
+    def load():
+        model.load_state_dict(model.state_dict())
+
+    def show_level():
+        model.viewer_level.value = 0.05  # type: ignore[misc]
+
+    assert [made(), made()] == [1, 1]
+    assert [made(train), made()] == [2, 2]
+    assert [made(load), made()] == [3, 3]
+    assert [made(show_level), made()] == [4, 4]
+    assert [made(lambda: model.set_progress(0.25)), made()] == [5, 5]
+    train()
+    model.viewer_pictures.value = "volume"  # type: ignore[misc]
+    assert made() == 5
+    model.viewer_pictures.value = "surface"  # type: ignore[misc]
+    assert made() == 6
+
+
+def test_a_training_step_is_seen_by_the_next_large_picture(grids: list):
+    """A fused step of Adam leaves the parameters' versions as they were."""
+    model = make_model(pictures="surface")
+    camera, optimizer = a_camera(), torch.optim.Adam(model.parameters(), lr=0.02, fused=True)
+    before = model.eval().get_outputs_for_camera(camera)["depth"]
+    outputs = model.train()(make_bundle())
+    sum(model.get_loss_dict(outputs, rgba_batch()).values()).backward()  # type: ignore[union-attr]
+    optimizer.step()
+    fast = model.eval().get_outputs_for_camera(camera)
+    neus.LARGE_PICTURE = 1 << 30
+    plain = model.get_outputs_for_camera(camera)
+    assert float((plain["depth"] - before).abs().max()) > 0.02
+    torch.testing.assert_close(fast["accumulation"], plain["accumulation"])
+    torch.testing.assert_close(fast["depth"], plain["depth"], atol=6e-3, rtol=0.0)
