@@ -40,6 +40,10 @@ class Rays(NamedTuple):
         origins, directions = self.origins.index_select(0, ray_indices), self.directions.index_select(0, ray_indices)
         return torch.addcmul(origins, t[:, None], directions)
 
+    def part(self, chosen: Tensor) -> Rays:
+        """Some of the rays."""
+        return self._replace(**{name: value[chosen] for name, value in self._asdict().items() if value is not None})
+
 
 class Points(NamedTuple):
     """What a field knows of the points that it is asked about.

@@ -1,6 +1,6 @@
 import torch
 
-from nerf_plugins.rays import Points, in_pieces
+from nerf_plugins.rays import Points, Rays, in_pieces
 
 RAYS = torch.tensor([0, 0, 1, 2, 2, 2], dtype=torch.int32)
 
@@ -59,3 +59,19 @@ def test_pieces():
     assert sizes == [4, 2, 6]
     empty = points().part(slice(0, 0))
     assert in_pieces(sums, empty, 4).shape == (0,)
+
+
+def test_a_part_of_rays_has_all_that_they_have():
+    numbers = torch.arange(4.0)
+    vectors = numbers[:, None].expand(4, 3)
+    rays = Rays(vectors, -vectors, numbers, numbers + 1, 2 * vectors, numbers + 2, numbers + 3, times=numbers + 4)
+    part = rays.part(torch.tensor([3, 1]))
+    assert [value[:, 0].tolist() for value in (part.origins, part.directions, part.viewdirs)] == [
+        [3, 1],
+        [-3, -1],
+        [6, 2],
+    ]
+    of_numbers = (part.nears, part.fars, part.distance_scale, part.distance_start, part.times)
+    assert [value.tolist() for value in of_numbers] == [[3, 1], [4, 2], [5, 3], [6, 4], [7, 5]]
+    assert part.radii is None
+    assert part.camera_indices is None

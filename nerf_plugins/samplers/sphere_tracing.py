@@ -104,8 +104,7 @@ def trace_with_grid(
     unsure[met] = ~is_crossing
     again = unsure.nonzero()[:, 0]
     if len(again):
-        chosen = Rays(*(None if value is None else value[again] for value in rays))
-        t[again], hit[again] = trace(scene, space, chosen, found.t_near[again], t_ends[again])
+        t[again], hit[again] = trace(scene, space, rays.part(again), found.t_near[again], t_ends[again])
     return Hits(torch.where(hit, t, 0.0), hit)
 
 
