@@ -81,12 +81,15 @@ moved=no # an environment cannot be moved: its commands name their interpreter
 if [ -f "$stamp" ] && [ "$(sed -n 2p "$stamp")" != "$root" ]; then
   moved=yes
 fi
-rm -f "$stamp"
 if [ "$moved" = yes ] || ! has_pip; then
+  if [ -L "$venv" ] && [ -n "$(ls -A "$venv/" 2>/dev/null)" ]; then # making it anew would empty what may be another checkout's
+    fail "$venv is a link to $(readlink "$venv"), which was not made for this checkout: remove the link"
+  fi
   python="$(find_python)"
   say "making .venv with $("$python" --version)"
   "$python" -m venv --clear "$venv"
 fi
+rm -f "$stamp"
 
 cut="$(incomplete | tr '\n' ' ')"
 if [ -n "$cut" ]; then
