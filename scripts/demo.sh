@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # scripts/demo.sh               trains nerf-hash-custom on the built-in scene, evaluates it and renders an orbit; no data is needed
-# scripts/demo.sh --photos X    does so on a folder of photos or a video, whose camera poses it finds first, as nerf-plugins doctor advises
+# scripts/demo.sh --photos X    does so on a folder of photos or a video, whose camera poses it finds first, as nerf-plugins doctor advises;
+#                               the video is a spiral, which stays near the photos
 #
 # On the GPU or else on the CPU. METHOD=vanilla-nerf-custom STEPS=6500 RESOLUTION=100 scripts/demo.sh trains the MLP of the paper, which takes
 # several times as long; further arguments go to ns-train.
@@ -16,14 +17,16 @@ if [ "${1:-}" = --photos ]; then
 fi
 
 if [ -n "$photos" ]; then
+  path=spiral # an orbit would show the far side of what was photographed from one
   STEPS="${STEPS:-3000}" # training steps
   RESOLUTION="${RESOLUTION:-240}"
 else
+  path=orbit
   METHOD="${METHOD:-nerf-hash-custom}"
   STEPS="${STEPS:-2000}"
   RESOLUTION="${RESOLUTION:-200}" # width and height of the pictures, in pixels
 fi
-FRAMES="${FRAMES:-48}" # pictures of the orbit
+FRAMES="${FRAMES:-48}" # pictures of the video
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)"
 "$root/scripts/setup.sh" ${photos:+process}
@@ -61,11 +64,11 @@ ns-train "$METHOD" --output-dir outputs --experiment-name "$name" --timestamp "$
 step "2/3 evaluation on the test views"
 ns-eval --load-config "$run/config.yml" --output-path "$run/eval.json" </dev/null
 
-step "3/3 orbit: $FRAMES pictures"
-nerf-plugins camera-path orbit --load-config "$run/config.yml" --output-path "$run/orbit.json" \
+step "3/3 $path: $FRAMES pictures"
+nerf-plugins camera-path "$path" --load-config "$run/config.yml" --output-path "$run/$path.json" \
   --frames "$FRAMES" --height "$RESOLUTION"
-ns-render camera-path --load-config "$run/config.yml" --camera-path-filename "$run/orbit.json" \
-  --output-path "$run/orbit.mp4" </dev/null
+ns-render camera-path --load-config "$run/config.yml" --camera-path-filename "$run/$path.json" \
+  --output-path "$run/$path.mp4" </dev/null
 
 psnr="$(python -c 'import json, sys; print("%.2f" % json.load(open(sys.argv[1]))["results"]["psnr"])' "$run/eval.json")"
 step "done in $((SECONDS - begin)) s"
@@ -73,4 +76,4 @@ printf 'PSNR        %s dB on the test views\n' "$psnr"
 [ -z "$photos" ] || printf 'dataset     %s (look at capture.png)\n' "$root/$dataset"
 printf 'checkpoint  %s\n' "$root/$run"/nerfstudio_models/*.ckpt
 printf 'metrics     %s\n' "$root/$run/eval.json"
-printf 'video       %s\n' "$root/$run/orbit.mp4"
+printf 'video       %s\n' "$root/$run/$path.mp4"
