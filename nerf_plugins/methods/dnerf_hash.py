@@ -1,11 +1,10 @@
-"""dnerf-hash-custom: coarse volumes that displace points, before a radiance field on a hash encoding that is told the time in the end.
+"""dnerf-hash-custom: coarse volumes that displace points, before a radiance field on a hash encoding that is told the time.
 
 Source: Pumarola et al., D-NeRF, 2021; Müller et al., Instant Neural Graphics Primitives, 2022; Fang et al., Fast Dynamic Radiance Fields
 with Time-Aware Neural Voxels, 2022, section 3.3: the time for the canonical field too; Park et al., Nerfies, 2021 (coarse to fine).
 """
 
 from nerf_plugins.fields.deformed import DeformedFieldConfig
-from nerf_plugins.fields.encodings import WindowedEncodingConfig
 from nerf_plugins.fields.timed_hash import TimedHashConfig
 from nerf_plugins.fields.warps.volumes import VolumesConfig
 from nerf_plugins.methods.base import make_method
@@ -20,12 +19,9 @@ method = make_method(
         occupancy=march_for_hash(moving_grid(), min_transmittance=0.0),
         field=DeformedFieldConfig(
             warp=VolumesConfig(),
-            # Fine levels come later: their gradient would tear the warp while it is still far off. The time mends what no warp can, and
-            # comes later still: what can change by itself need not be moved.
+            # Fine levels come later: their gradient would tear the warp while it is still far off. The time mends what no warp can.
             canonical=TimedHashConfig(
-                encoding=hash_table(interpolation="smoothstep", start_levels=4),
-                density_layers=2,
-                time=WindowedEncodingConfig(n_frequencies=4, keeps_input=False, delay=0.5, share=0.8),
+                encoding=hash_table(interpolation="smoothstep", start_levels=4), density_layers=2
             ),
         ),
     ),
