@@ -5,7 +5,7 @@ import warp as wp
 
 wp.set_module_options({"enable_backward": False})
 
-MISS = wp.constant(wp.uint8(0))
+MISSED = wp.constant(wp.uint8(0))
 HIT = wp.constant(wp.uint8(1))
 UNSURE = wp.constant(wp.uint8(2))
 # A ray with more steps than this is unsure.
@@ -105,7 +105,7 @@ def trace_distance_grid(
     first_near = float(wp.inf)
     crossed = float(wp.inf)
     slope = float(0.0)
-    how = MISS
+    how = MISSED
     n_steps = int(0)
     while t < end:
         distance = distance_at(grid, origin + t * direction)
@@ -126,7 +126,7 @@ def trace_distance_grid(
             break
         before = t
         t = t + wp.max(distance, shortest)
-    if how == MISS and first_near < wp.inf:
+    if how == MISSED and first_near < wp.inf:
         how = UNSURE
     t_near[i] = first_near
     t_hit[i] = crossed
