@@ -1,4 +1,5 @@
-"""Pixel sampling: from the centre of the images for the first steps, from what masks keep, and from images of several sizes.
+"""Pixel sampling: from the centre of the images for the first steps, from what masks keep, where there is detail, and from images of
+several sizes.
 
 Where there are no masks, nothing waits for the device."""
 
@@ -13,6 +14,7 @@ from jaxtyping import Float, Int, Shaped
 from nerfstudio.data.pixel_samplers import PixelSampler, PixelSamplerConfig
 from torch import Tensor
 
+from nerf_plugins.data.detail import CANDIDATES, around, choose_detailed, local_detail
 from nerf_plugins.data.sparse_depths import SparseDepths
 from nerf_plugins.errors import InputError
 
@@ -31,11 +33,17 @@ class CentreCropPixelSamplerConfig(PixelSamplerConfig):
     """Share of the rays of a batch that go through sparse points of process-data, whose depth is learnt (the model's depth_loss_mult).
     It helps where photos are few: 0.25."""
 
+    detail_share: float = 0.0
+    """Share of the rays of a batch that are drawn where the photos have detail: edges and texture are seen more often than plain walls.
+    0: all pixels alike."""
+
     def __post_init__(self) -> None:
         if not 0 < self.crop_fraction <= 1:
             raise InputError(f"pixel sampler: crop_fraction must be in (0, 1], got {self.crop_fraction}")
         if not 0 <= self.depth_share < 1:
             raise InputError(f"pixel sampler: depth_share must be in [0, 1), got {self.depth_share}")
+        if not 0 <= self.detail_share <= 1:
+            raise InputError(f"pixel sampler: detail_share must be in [0, 1], got {self.detail_share}")
 
 
 class KeptPixels(NamedTuple):
@@ -120,15 +128,22 @@ class CentreCropPixelSampler(PixelSampler):
             ``image`` (n_pixels, channels) and ``indices`` (n_pixels, 3): image_idx, row, column, on the images' device.
         """
         images = batch["image"]
-        if self.pixel_areas is not None:
-            return self.collate_image_dataset_batch_list(self._as_lists(batch), num_rays_per_batch, keep_full_image)
         is_plain = batch.keys() <= {"image", "image_idx"} and not keep_full_image
+        if self.pixel_areas is not None or (self._detail_share() and not is_plain):
+            return self.collate_image_dataset_batch_list(self._as_lists(batch), num_rays_per_batch, keep_full_image)
         if not is_plain or self.config.is_equirectangular or self.config.fisheye_crop_radius is not None:
             return super().collate_image_dataset_batch(batch, num_rays_per_batch, keep_full_image)
         n_images, height, width, n_channels = images.shape
-        indices = self.sample_method(num_rays_per_batch, n_images, height, width, device=images.device)
-        image, row, column = indices.unbind(-1)
-        colors = images.view(-1, n_channels).index_select(0, (image * height + row) * width + column)
+        share = self._detail_share()
+        n_drawn = num_rays_per_batch * (CANDIDATES if share else 1)
+        image, row, column = self.sample_method(n_drawn, n_images, height, width, device=images.device).unbind(-1)
+        flat = images.view(-1, n_channels)
+        if share:
+            rows, columns = around(row, column, height, width)
+            detail = local_detail(flat[(image[:, None] * height + rows) * width + columns])
+            chosen = choose_detailed(detail, num_rays_per_batch, share)
+            image, row, column = image[chosen], row[chosen], column[chosen]
+        colors = flat.index_select(0, (image * height + row) * width + column)
         image_idx = batch["image_idx"].to(images.device).index_select(0, image)
         return {"image": colors, "indices": torch.stack([image_idx, row, column], dim=-1)}
 
@@ -148,7 +163,11 @@ class CentreCropPixelSampler(PixelSampler):
         """
         images = batch["image"]
         device = images[0].device
-        image, pixel = self._sample_list(batch, num_rays_per_batch)
+        share = self._detail_share()
+        image, pixel = self._sample_list(batch, num_rays_per_batch * (CANDIDATES if share else 1))
+        if share:
+            chosen = choose_detailed(_detail_of_list(images, image, pixel), num_rays_per_batch, share)
+            image, pixel = image[chosen], pixel[chosen]
         counts = torch.bincount(image, minlength=len(images)).tolist()
         lists = {key: values for key, values in batch.items() if isinstance(values, list)}
         widths = torch.tensor([picture.shape[1] for picture in images], device=device)[image]
@@ -176,6 +195,10 @@ class CentreCropPixelSampler(PixelSampler):
         crops = self.step is not None and self.step < self.config.crop_steps
         return self.config.crop_fraction if crops else 1.0
 
+    def _detail_share(self) -> float:
+        """Of the batch's pixels, what goes by detail: in training only."""
+        return 0.0 if self.step is None else self.config.detail_share
+
     def _sample_kept(
         self, count: int, masks: Any, weights: Float[Tensor, "n_images"] | None
     ) -> tuple[Int[Tensor, "count"], Int[Tensor, "count"]]:
@@ -202,6 +225,16 @@ class CentreCropPixelSampler(PixelSampler):
         size, share = sizes[image], self._share()
         row, column = (size * ((1 - share) / 2 + share * torch.rand(count, 2, device=device))).long().unbind(-1)
         return image, row * size[:, 1] + column
+
+
+def _detail_of_list(images: Sequence[Tensor], image: Int[Tensor, "n"], pixel: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
+    """The detail around pixels of images of several sizes, which are in the order of the images."""
+    details = []
+    for picture, place in zip(images, pixel.split(torch.bincount(image, minlength=len(images)).tolist())):
+        height, width, n_channels = picture.shape
+        rows, columns = around(place // width, place % width, height, width)
+        details.append(local_detail(picture.reshape(-1, n_channels)[rows * width + columns]))
+    return torch.cat(details)
 
 
 def _with_depths(

@@ -33,6 +33,7 @@ def make_method(
     steps: int,
     n_rays: int = 512,
     crop_steps: int = 0,
+    detail_share: float = 0.0,
     pixel_weights: Literal["even", "area"] = "even",
 ) -> MethodSpecification:
     """A method for nerfstudio, whose schedules are as long as its training.
@@ -45,6 +46,7 @@ def make_method(
         steps: of the training, unless the user says otherwise.
         n_rays: rays of a batch, the first one where a sampler lets their number follow a budget.
         crop_steps: steps in which only the centre of the images is seen.
+        detail_share: of a batch's rays, those that are drawn where the photos have detail.
         pixel_weights: how much a pixel counts in the loss.
     """
     poses: Group = {
@@ -55,7 +57,7 @@ def make_method(
         datamanager=NerfDataManagerConfig(
             train_num_rays_per_batch=n_rays,
             eval_num_rays_per_batch=1024,
-            pixel_sampler=CentreCropPixelSamplerConfig(crop_steps=crop_steps),
+            pixel_sampler=CentreCropPixelSamplerConfig(crop_steps=crop_steps, detail_share=detail_share),
             pixel_weights=pixel_weights,
         ),
         model=model,

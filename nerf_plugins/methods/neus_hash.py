@@ -22,4 +22,5 @@ method = make_method(
         "variance": variance_group(),
     },
     steps=5_000,
+    detail_share=0.25,
 )

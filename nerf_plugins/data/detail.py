@@ -1,0 +1,72 @@
+"""How much detail photos have around pixels, and pixels drawn where there is much of it."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor
+
+CANDIDATES = 8
+"""Pixels looked at for each one that is drawn: none is drawn more than about so many times as often as it would be."""
+_FLOOR = 1e-3
+"""Detail that every pixel has, so that photos of one colour are drawn from as well."""
+_OFFSETS = (-2, 0, 2)
+"""Rows and columns around a pixel that are compared."""
+
+
+def around(
+    row: Int[Tensor, "n"], column: Int[Tensor, "n"], height: int | Tensor, width: int | Tensor
+) -> tuple[Int[Tensor, "n 9"], Int[Tensor, "n 9"]]:
+    """Rows and columns of the 3 x 3 pixels, two apart, around each; those beyond the image's edge are those on it.
+
+    Args:
+        row: of the pixels.
+        column: of the pixels.
+        height: of the image, or of each pixel's.
+        width: likewise.
+    """
+    offsets = torch.tensor(_OFFSETS, device=row.device)
+    down, right = torch.cartesian_prod(offsets, offsets).unbind(-1)
+    limit = [torch.as_tensor(size, device=row.device).reshape(-1, 1) - 1 for size in (height, width)]
+    places = row[:, None] + down, column[:, None] + right
+    rows, columns = (torch.minimum(place.clamp_min(0), last) for place, last in zip(places, limit))
+    return rows, columns
+
+
+def local_detail(colors: Shaped[Tensor, "n 9 channels"]) -> Float[Tensor, "n"]:
+    r"""The colours' standard deviation among the pixels :func:`around` each one:
+    :math:`\sqrt{\sum_c \mathrm{Var}_k(\alpha_k c_k) + \mathrm{Var}_k(\alpha_k)}`, times the middle one's :math:`\alpha`, and a little more.
+
+    Args:
+        colors: RGB or RGBA, the middle one fifth; in [0, 1], or whole numbers up to 255.
+
+    Returns:
+        Positive numbers: 0.001 for a plain wall, 0.2 for print.
+    """
+    values = colors.float() if colors.is_floating_point() else colors.float() / 255.0
+    if values.shape[-1] < 4:
+        return values.var(dim=1, correction=0).sum(-1).sqrt() + _FLOOR
+    alpha = values[..., 3:]
+    seen = torch.cat([values[..., :3] * alpha, alpha], dim=-1)
+    return seen.var(dim=1, correction=0).sum(-1).sqrt() * alpha[:, 4, 0] + _FLOOR
+
+
+def choose_detailed(detail: Float[Tensor, "m"], count: int, share: float) -> Int[Tensor, "count"]:
+    """Which of random pixels are taken: a share of them as often as they have detail, the others as they come.
+
+    Args:
+        detail: of each candidate, in any order that says nothing of which are the better ones; see :func:`local_detail`.
+        count: how many are taken; at most m.
+        share: of these, how many go by their detail.
+
+    Returns:
+        Indices of candidates, ascending, some of them several times.
+    """
+    n_detailed, device = int(share * count), detail.device
+    sums = detail.double().cumsum(0)
+    places = (torch.arange(n_detailed, device=device) + torch.rand(1, device=device)) / max(n_detailed, 1)
+    detailed = torch.searchsorted(sums, places.double() * sums[-1], right=True).clamp(max=len(detail) - 1)
+    # Evenly over the candidates, which may be sorted by image.
+    step = len(detail) / max(count - n_detailed, 1)
+    plain = ((torch.arange(count - n_detailed, device=device) + torch.rand(1, device=device)) * step).long()
+    return torch.cat([detailed, plain.clamp(max=len(detail) - 1)]).sort().values
