@@ -10,27 +10,24 @@ CANDIDATES = 8
 """Pixels looked at for each one that is drawn: none is drawn more than about so many times as often as it would be."""
 _FLOOR = 1e-3
 """Detail that every pixel has, so that photos of one colour are drawn from as well."""
-_OFFSETS = (-2, 0, 2)
-"""Rows and columns around a pixel that are compared."""
+_REACH = 2
+"""Rows and columns from a pixel to those that it is compared with."""
 
 
 def around(
-    row: Int[Tensor, "n"], column: Int[Tensor, "n"], height: int | Tensor, width: int | Tensor
+    row: Int[Tensor, "n"], column: Int[Tensor, "n"], height: int, width: int
 ) -> tuple[Int[Tensor, "n 9"], Int[Tensor, "n 9"]]:
     """Rows and columns of the 3 x 3 pixels, two apart, around each; those beyond the image's edge are those on it.
 
     Args:
         row: of the pixels.
         column: of the pixels.
-        height: of the image, or of each pixel's.
-        width: likewise.
+        height: of the image.
+        width: of the image.
     """
-    offsets = torch.tensor(_OFFSETS, device=row.device)
+    offsets = torch.arange(-_REACH, _REACH + 1, _REACH, device=row.device)
     down, right = torch.cartesian_prod(offsets, offsets).unbind(-1)
-    limit = [torch.as_tensor(size, device=row.device).reshape(-1, 1) - 1 for size in (height, width)]
-    places = row[:, None] + down, column[:, None] + right
-    rows, columns = (torch.minimum(place.clamp_min(0), last) for place, last in zip(places, limit))
-    return rows, columns
+    return (row[:, None] + down).clamp(0, height - 1), (column[:, None] + right).clamp(0, width - 1)
 
 
 def local_detail(colors: Shaped[Tensor, "n 9 channels"]) -> Float[Tensor, "n"]:

@@ -32,10 +32,9 @@ class CentreCropPixelSamplerConfig(PixelSamplerConfig):
     depth_share: float = 0.0
     """Share of the rays of a batch that go through sparse points of process-data, whose depth is learnt (the model's depth_loss_mult).
     It helps where photos are few: 0.25."""
-
     detail_share: float = 0.0
     """Share of the rays of a batch that are drawn where the photos have detail: edges and texture are seen more often than plain walls.
-    0: all pixels alike."""
+    0: all pixels alike, as always in panoramas and with fisheye_crop_radius."""
 
     def __post_init__(self) -> None:
         if not 0 < self.crop_fraction <= 1:
@@ -196,8 +195,10 @@ class CentreCropPixelSampler(PixelSampler):
         return self.config.crop_fraction if crops else 1.0
 
     def _detail_share(self) -> float:
-        """Of the batch's pixels, what goes by detail: in training only."""
-        return 0.0 if self.step is None else self.config.detail_share
+        """Of the batch's pixels, what goes by detail: in training only, and where nerfstudio does not draw them in its own way."""
+        config = self.config
+        is_special = config.is_equirectangular or config.fisheye_crop_radius is not None
+        return 0.0 if self.step is None or is_special else config.detail_share
 
     def _sample_kept(
         self, count: int, masks: Any, weights: Float[Tensor, "n_images"] | None

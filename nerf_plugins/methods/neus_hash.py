@@ -22,5 +22,5 @@ method = make_method(
         "variance": variance_group(),
     },
     steps=5_000,
-    detail_share=0.25,
+    detail_share=by_device(0.25, 0.0),
 )

@@ -112,6 +112,15 @@ def test_evaluation_draws_all_pixels_alike() -> None:
     assert right_share(drawn) == pytest.approx(0.5, abs=0.1)
 
 
+def test_panoramas_are_drawn_as_nerfstudio_does() -> None:
+    mask = torch.ones(2, 32, 32, 1, dtype=torch.bool)
+    for others in ({}, {"mask": mask}):
+        made = sampler(1.0)
+        made.config.is_equirectangular = True
+        drawn = made.collate_image_dataset_batch(batch_of(half_plain(), **others), 400)
+        assert right_share(drawn) == pytest.approx(0.5, abs=0.1)
+
+
 def test_photos_of_one_colour_are_drawn_from_evenly() -> None:
     made = sampler(1.0, count=2000)
     drawn = made.collate_image_dataset_batch(batch_of(torch.full((2, 16, 16, 3), 0.3)), 2000)
