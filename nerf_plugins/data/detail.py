@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from nerf_plugins.drawing import draw_by_weight
+
 CANDIDATES = 8
 """Pixels looked at for each one that is drawn: none is drawn more than about so many times as often as it would be."""
 _FLOOR = 1e-3
@@ -59,11 +61,7 @@ def choose_detailed(detail: Float[Tensor, "m"], count: int, share: float) -> Int
     Returns:
         Indices of candidates, ascending, some of them several times.
     """
-    n_detailed, device = int(share * count), detail.device
-    sums = detail.double().cumsum(0)
-    places = (torch.arange(n_detailed, device=device) + torch.rand(1, device=device)) / max(n_detailed, 1)
-    detailed = torch.searchsorted(sums, places.double() * sums[-1], right=True).clamp(max=len(detail) - 1)
-    # Evenly over the candidates, which may be sorted by image.
-    step = len(detail) / max(count - n_detailed, 1)
-    plain = ((torch.arange(count - n_detailed, device=device) + torch.rand(1, device=device)) * step).long()
-    return torch.cat([detailed, plain.clamp(max=len(detail) - 1)]).sort().values
+    n_detailed = int(share * count)
+    detailed = draw_by_weight(detail.double(), n_detailed)[0]
+    plain = draw_by_weight(torch.ones_like(detail, dtype=torch.float64), count - n_detailed)[0]
+    return torch.cat([detailed, plain]).sort().values

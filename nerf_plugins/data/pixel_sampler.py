@@ -130,7 +130,7 @@ class CentreCropPixelSampler(PixelSampler):
         is_plain = batch.keys() <= {"image", "image_idx"} and not keep_full_image
         if self.pixel_areas is not None or (self._detail_share() and not is_plain):
             return self.collate_image_dataset_batch_list(self._as_lists(batch), num_rays_per_batch, keep_full_image)
-        if not is_plain or self.config.is_equirectangular or self.config.fisheye_crop_radius is not None:
+        if not is_plain or self._is_nerfstudios:
             return super().collate_image_dataset_batch(batch, num_rays_per_batch, keep_full_image)
         n_images, height, width, n_channels = images.shape
         share = self._detail_share()
@@ -194,11 +194,14 @@ class CentreCropPixelSampler(PixelSampler):
         crops = self.step is not None and self.step < self.config.crop_steps
         return self.config.crop_fraction if crops else 1.0
 
+    @property
+    def _is_nerfstudios(self) -> bool:
+        """Whether nerfstudio has its own way of drawing from such photos: panoramas, and circles of fisheyes."""
+        return self.config.is_equirectangular or self.config.fisheye_crop_radius is not None
+
     def _detail_share(self) -> float:
-        """Of the batch's pixels, what goes by detail: in training only, and where nerfstudio does not draw them in its own way."""
-        config = self.config
-        is_special = config.is_equirectangular or config.fisheye_crop_radius is not None
-        return 0.0 if self.step is None or is_special else config.detail_share
+        """Of the batch's pixels, what goes by detail: in training only."""
+        return 0.0 if self.step is None or self._is_nerfstudios else self.config.detail_share
 
     def _sample_kept(
         self, count: int, masks: Any, weights: Float[Tensor, "n_images"] | None

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from nerf_plugins.drawing import draw_by_weight
 from nerf_plugins.errors import InputError
 from nerf_plugins.fields.base import NO_DATASET, Dataset
 from nerf_plugins.fields.codes import TimeCodes
@@ -18,7 +19,7 @@ from nerf_plugins.fields.encodings import WindowedEncoding, WindowedEncodingConf
 from nerf_plugins.fields.layers import SkipLayers, first_rows, linear, pad_columns, pad_rows, push_forward_linear
 from nerf_plugins.fields.precision import resolve_precision
 from nerf_plugins.fields.warps.base import Warp, WarpConfig, start_small
-from nerf_plugins.fields.warps.regularisers import BACKGROUND_SCALE, ELASTIC_SCALE, draw_by_weight, robust
+from nerf_plugins.fields.warps.regularisers import BACKGROUND_SCALE, ELASTIC_SCALE, robust
 from nerf_plugins.ops import log_strain
 from nerf_plugins.rays import Points
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 ELASTIC_SCALE = 0.03
@@ -23,23 +22,3 @@ def robust(squared: Float[Tensor, "n"], scale: float) -> Float[Tensor, "n"]:
         [0.0, 1.0, 2.0]
     """
     return 2.0 * scale * squared / (squared + 4.0 * scale * scale)
-
-
-def draw_by_weight(
-    weights: Float[Tensor, "n"], n_chosen: int
-) -> tuple[Int[Tensor, "n_chosen"], Float[Tensor, "n_chosen"]]:
-    """Draws samples as often as their weights say, at even distances in the weights' sum, without waiting for the device.
-
-    Args:
-        weights: >= 0.
-        n_chosen: how many.
-
-    Returns:
-        Their indices, one of which may come several times, and the weight that each stands for: a sum over all samples of weights times
-        something is, in the mean, the sum over the chosen ones of these times it.
-    """
-    sums = weights.cumsum(0)
-    total = sums[-1:] if len(sums) else weights.new_zeros(1)
-    places = (torch.arange(n_chosen, device=weights.device) + torch.rand(1, device=weights.device)) / max(n_chosen, 1)
-    chosen = torch.searchsorted(sums, places * total, right=True).clamp(max=max(len(weights) - 1, 0))
-    return chosen, (total / max(n_chosen, 1)).expand(n_chosen)

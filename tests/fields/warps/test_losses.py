@@ -5,12 +5,13 @@ import math
 import pytest
 import torch
 
+from nerf_plugins.drawing import draw_by_weight
 from nerf_plugins.errors import InputError
 from nerf_plugins.fields.base import Dataset
 from nerf_plugins.fields.encodings import WindowedEncodingConfig
 from nerf_plugins.fields.warps.displacement import DisplacementConfig
 from nerf_plugins.fields.warps.network import NetworkWarp, NetworkWarpConfig
-from nerf_plugins.fields.warps.regularisers import draw_by_weight, robust
+from nerf_plugins.fields.warps.regularisers import robust
 from nerf_plugins.fields.warps.screw import ScrewConfig
 from nerf_plugins.rays import Points
 
