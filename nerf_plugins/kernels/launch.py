@@ -14,6 +14,8 @@ import torch
 import warp as wp
 from torch import Tensor
 
+from nerf_plugins.kernels.undisturbed import undisturbed, untraced
+
 # Below this many threads of a kernel a second core costs more than it gives.
 _MIN_ITEMS_A_PIECE = 256
 # More pieces than threads, since rays differ in length.
@@ -99,7 +101,8 @@ def _run(
     recorded: dict[Any, _RecordedLaunch] = _of_thread.__dict__.setdefault("recorded", {})
     key = (kernel, device)
     if key not in recorded:
-        recorded[key] = _RecordedLaunch(kernel, n_items, arguments, device)
+        with undisturbed():
+            recorded[key] = _RecordedLaunch(kernel, n_items, arguments, device)
     recorded[key].run(n_items, arguments, stream)
 
 
@@ -116,10 +119,15 @@ def launch(kernel: Any, n_items: int, inputs: Sequence[Any], device: torch.devic
     """
     if n_items == 0:
         return
-    if device.type == "cuda":
-        stream = _stream(device, torch.cuda.current_stream(device).cuda_stream)
-        _run(kernel, n_items, [0, *inputs], stream.device, stream)
-        return
+    with untraced():  # also a pool of threads that is broken off may keep a lock
+        if device.type == "cuda":
+            stream = _stream(device, torch.cuda.current_stream(device).cuda_stream)
+            _run(kernel, n_items, [0, *inputs], stream.device, stream)
+        else:
+            _launch_on_cpu(kernel, n_items, inputs, n_pieces)
+
+
+def _launch_on_cpu(kernel: Any, n_items: int, inputs: Sequence[Any], n_pieces: int | None) -> None:
     n_threads = torch.get_num_threads()
     if n_pieces is None:
         n_pieces = min(n_threads * _PIECES_A_THREAD, n_items // _MIN_ITEMS_A_PIECE)

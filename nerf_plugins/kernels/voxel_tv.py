@@ -6,12 +6,12 @@ gradient is gathered from its neighbourhood, and no two threads write to one pla
 neighbour's place is taken by the row itself.
 """
 
-from functools import lru_cache
 from typing import Any
 
 import warp as wp
 
 from nerf_plugins.kernels.native import ON_CUDA
+from nerf_plugins.kernels.undisturbed import made_once
 
 wp.set_module_options({"enable_backward": False})
 
@@ -74,7 +74,7 @@ _CODE = """
 """
 
 
-@lru_cache
+@made_once
 def variation_kernel(n_numbers: int) -> Any:
     """The kernel for rows of that many numbers: variations and gradients of rows ``start`` .. ``start + n_chosen - 1``."""
 

@@ -10,12 +10,12 @@ On the CPU additions are not atomic: piece p of a scatter owns the layers of ver
 passes over all samples for them. A sample's two layers are neighbours, so pieces have equal shares wherever the samples are.
 """
 
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import warp as wp
 
 from nerf_plugins.kernels.native import ON_CUDA
+from nerf_plugins.kernels.undisturbed import made_once
 
 wp.set_module_options({"enable_backward": False})
 
@@ -103,7 +103,7 @@ class Kernels(NamedTuple):
     """Σ_c (θ_c · grad_values) ∇w_c"""
 
 
-@lru_cache
+@made_once
 def kernels_for(n_numbers: int) -> Kernels:
     """Kernels for rows of that many numbers."""
     return Kernels(_look_up(n_numbers), _scatter(n_numbers), _position_gradient(n_numbers))

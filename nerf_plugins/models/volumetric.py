@@ -38,6 +38,7 @@ from nerf_plugins.models.looks import Looks
 from nerf_plugins.models.mesh_view import MeshView
 from nerf_plugins.models.metrics import image_metrics, psnr
 from nerf_plugins.ops import Composited, PackedSamples, blend_background
+from nerf_plugins.ops.loading import import_kernels
 from nerf_plugins.rays import Points, Rays
 from nerf_plugins.samplers.base import Sampler, SamplerConfig, Sampling
 from nerf_plugins.spaces import Space
@@ -125,6 +126,7 @@ class VolumetricModel(Model):
     def populate_modules(self) -> None:
         """Builds space, field, sampler and what is behind the scene; a subclass adds what is its own."""
         super().populate_modules()
+        import_kernels()  # not in a picture, which the viewer may break off
         metadata = self.metadata
         self.space = self.make_space(metadata)
         self.field = self.make_field()
