@@ -61,7 +61,8 @@ class NerfDataManagerConfig(VanillaDataManagerConfig):
 class NerfDataManager(VanillaDataManager[CheckedDataset]):
     """Serves batches of rays and pixels.
 
-    The training dataset's ``metadata``, which the pipeline hands to the model, gets ``cameras_inside_box`` (bool), ``alpha_color``
+    The training dataset's ``metadata``, which the pipeline hands to the model, gets ``cameras_inside_box`` (bool), ``nearest_camera``
+    (its distance from the middle of the scene box), ``alpha_color``
     (what evaluation images are blended over, (3,) list or None), ``times`` (of the photos, (n,) list or None), ``image_names`` (of the
     photos) and, in training, ``exposure_spread`` (see ``data/exposure.py``; None where it cannot be measured).
     """
@@ -89,11 +90,13 @@ class NerfDataManager(VanillaDataManager[CheckedDataset]):
         check_dataparser_outputs(outputs, "train", opens_images=self.test_mode != "inference")
         # Of the whole split: a checkpoint must fit a model that is trained on other images.
         inside = is_inside_box(whole.cameras, whole.scene_box.aabb).float().mean() > 0.5
+        middle = whole.scene_box.aabb.mean(dim=0)
         alpha_color = None if outputs.alpha_color is None else outputs.alpha_color.tolist()
         times = None if outputs.cameras.times is None else outputs.cameras.times.reshape(-1).tolist()
         metadata = {
             **outputs.metadata,
             "cameras_inside_box": bool(inside),
+            "nearest_camera": float((whole.cameras.camera_to_worlds[..., 3] - middle).norm(dim=-1).min()),
             "alpha_color": alpha_color,
             "times": times,
             "image_names": self.train_image_names,

@@ -29,7 +29,8 @@ class SDFFieldConfig(InstantiateConfig):
     """A signed distance field with colour; ``setup(dataset=...)`` makes it."""
 
     radius: float = 0.5
-    """Radius of the sphere that the field starts as; the field's cube has the side 2."""
+    """Radius of the sphere that the field starts as; the field's cube has the side 2.
+    It starts as a smaller one where a camera would stand in the ball."""
     inside_out: bool = False
     """Start as a hollow sphere that the cameras stand in (rooms), not as a ball that they stand around."""
     appearance: AppearanceConfig = AppearanceConfig()  # noqa: RUF009 - frozen

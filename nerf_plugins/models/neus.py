@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from nerfstudio.cameras.rays import RayBundle
+from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
 from nerfstudio.viewer.viewer_elements import ViewerDropdown, ViewerSlider
 from torch import Tensor
 from torch.nn import Parameter
@@ -21,7 +22,7 @@ from nerf_plugins.fields.sdf import Geometry, SDFField, SDFFieldConfig, Surface,
 from nerf_plugins.models.outside import Behind, OutsideConfig, OutsideScene
 from nerf_plugins.models.volumetric import VolumetricModel, VolumetricModelConfig
 from nerf_plugins.ops import Composited, PackedSamples, composite, eikonal_error, sdf_densities
-from nerf_plugins.rays import Points, Rays
+from nerf_plugins.rays import Needs, Points, Rays
 from nerf_plugins.samplers.distance_grid import DistanceGrid, make_distance_grid
 from nerf_plugins.samplers.sphere_tracing import Hits, trace, trace_with_grid
 from nerf_plugins.samplers.surface import SurfaceSamplerConfig
@@ -31,6 +32,11 @@ from nerf_plugins.spaces import CubeSpace
 LARGE_PICTURE = 1 << 15
 """Rays of a picture of the surface from which a grid of distances is made for it: that takes as long as some 100,000 rays do without one,
 and serves all pictures until the field changes."""
+
+_BALL_BEFORE_CAMERAS = 0.7
+"""The ball that a surface starts as reaches so far to the nearest camera."""
+_SMALLEST_BALL = 0.05
+"""Its least radius, in units of half the scene box, however near a camera is to the middle."""
 
 
 @dataclass
@@ -109,6 +115,17 @@ class NeuSModel(VolumetricModel):
         """The scene box, scaled evenly; what lies outside is up to ``outside``."""
         return CubeSpace(self.scene_box.aabb)
 
+    def make_field(self) -> SDFField:
+        """A field as the configuration describes it, whose first ball holds no camera: one that stands in it sees its inside, and learns a
+        wall before itself in place of the scene."""
+        config, nearest = self.config.field, self.metadata.get("nearest_camera")
+        if nearest is not None and not config.inside_out:
+            half = 0.5 * float((self.scene_box.aabb[1] - self.scene_box.aabb[0]).max())
+            config = replace(
+                config, radius=min(config.radius, max(_BALL_BEFORE_CAMERAS * nearest / half, _SMALLEST_BALL))
+            )
+        return config.setup(dataset=self.known_of_photos())
+
     @property
     def scene(self) -> Surface:
         """The surface as it is now; in pictures the level that the viewer's slider says."""
@@ -118,15 +135,20 @@ class NeuSModel(VolumetricModel):
         level = 0.0 if self.training else float(self.viewer_level.value)
         return Surface(self.field, inv_s.detach(), level)
 
+    @property
+    def needs(self) -> Needs:
+        """The shared ones, and those of what is outside."""
+        return super().needs if self.outside is None else super().needs | self.outside.needs
+
     def get_param_groups(self) -> dict[str, list[Parameter]]:
         """The shared ones, and "variance", which must grow slowly: far from a sharp surface nothing is learnt."""
         groups = super().get_param_groups() | {"variance": list(self.variance.parameters())}
-        return groups if self.outside is None else join_groups(groups, self.outside.field.param_groups())
+        return groups if self.outside is None else join_groups(groups, self.outside.param_groups())
 
     def parts(self) -> Parts:
         """The shared ones; the sharpness is "geometry"."""
         parts = join_groups(super().parts(), {"geometry": list(self.variance.parameters())})
-        return parts if self.outside is None else join_groups(parts, self.outside.field.parts())
+        return parts if self.outside is None else join_groups(parts, self.outside.parts())
 
     def progress_at(self, step: int) -> float:
         """The share of ``anneal_steps`` that is done."""
@@ -136,7 +158,21 @@ class NeuSModel(VolumetricModel):
         """Tells the fields, that of what is outside too."""
         super().set_progress(progress)
         if self.outside is not None:
-            self.outside.field.set_progress(progress)
+            self.outside.set_progress(progress)
+
+    def get_training_callbacks(self, attributes: TrainingCallbackAttributes) -> list[TrainingCallback]:
+        """The shared one, and one for what is outside."""
+        callbacks = super().get_training_callbacks(attributes)
+        if self.outside is None:
+            return callbacks
+        before = [TrainingCallbackLocation.BEFORE_TRAIN_ITERATION]
+        return [*callbacks, TrainingCallback(before, self.outside.before_step, update_every_num_iters=1)]
+
+    def update_to_step(self, step: int) -> None:
+        """Called when a checkpoint of this step is loaded."""
+        super().update_to_step(step)
+        if self.outside is not None:
+            self.outside.sampler.set_step(step)
 
     def implicit_surface(self, time: float = 0.0) -> ImplicitSurface:
         """Where the distance is 0, or the viewer's level."""

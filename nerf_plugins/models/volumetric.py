@@ -39,7 +39,7 @@ from nerf_plugins.models.mesh_view import MeshView
 from nerf_plugins.models.metrics import image_metrics, psnr
 from nerf_plugins.ops import Composited, PackedSamples, blend_background
 from nerf_plugins.ops.loading import import_kernels
-from nerf_plugins.rays import Points, Rays
+from nerf_plugins.rays import Needs, Points, Rays
 from nerf_plugins.samplers.base import Sampler, SamplerConfig, Sampling
 from nerf_plugins.spaces import Space
 from nerf_plugins.threads import LoadFollower, follows_load
@@ -320,8 +320,13 @@ class VolumetricModel(Model):
     def colors_of(self, ray_bundle: RayBundle) -> Tensor:
         """Colours (n, 3) of rays as pictures have them, but differentiable in whatever asks for a gradient."""
 
+    @property
+    def needs(self) -> Needs:
+        """What its fields ask of rays and points."""
+        return self.field.needs | self.sampler.needs
+
     def _rays(self, ray_bundle: RayBundle) -> Rays:
-        needs = self.field.needs | self.sampler.needs
+        needs = self.needs
         if self.training:
             self.camera_optimizer.apply_to_raybundle(ray_bundle)
         else:

@@ -220,6 +220,8 @@ def test_the_data_manager_uses_them(tmp_path: Path):
     for rays, batch in (manager.next_train(0), manager.next_eval(0)):
         assert rays.metadata.keys() == {"directions_norm"}
         assert len(rays) == len(batch["image"]) == len(batch["indices"])
+    distances = [math.dist(pose[:, 3].tolist(), (0, 0, 0)) for pose in manager.train_dataset.cameras.camera_to_worlds]
+    assert manager.train_dataset.metadata["nearest_camera"] == pytest.approx(min(distances))
     assert isinstance(manager.train_ray_generator, PinholeRayGenerator)
     assert isinstance(manager.eval_ray_generator, PinholeRayGenerator)
     rays, batch = manager.next_train(0)

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,14 +15,17 @@ from nerf_plugins.fields.encodings import HashEncodingConfig, TensorEncodingConf
 from nerf_plugins.fields.nerf_hash import NeRFHashConfig
 from nerf_plugins.fields.neus_hash import NeuSHashConfig
 from nerf_plugins.fields.neus_mlp import NeuSMLPConfig
+from nerf_plugins.fields.proposal import ProposalFieldConfig
 from nerf_plugins.fields.sdf import Geometry, SDFField, Surface
 from nerf_plugins.fields.tensorf import TensoRFConfig
+from nerf_plugins.fields.timed_hash import TimedHashConfig
 from nerf_plugins.models import neus
 from nerf_plugins.models.neus import NeuSModel, NeuSModelConfig
 from nerf_plugins.models.outside import OutsideConfig
 from nerf_plugins.rays import Points
 from nerf_plugins.samplers.distance_grid import make_distance_grid
 from nerf_plugins.samplers.occupancy_grid import OccupancyGridConfig
+from nerf_plugins.samplers.proposal import ProposalSampler, ProposalSamplerConfig
 from nerf_plugins.samplers.surface import SurfaceSamplerConfig
 from nerf_plugins.samplers.upsampling import UpSamplingSamplerConfig
 from nerf_plugins.spaces import CubeSpace
@@ -57,13 +61,13 @@ class Sphere(SDFField):
         return torch.tensor([1.0, 0.0, 0.0]).expand_as(points.positions)
 
 
-def make_model(half: float = 1.0, centre: float = 0.0, **options) -> NeuSModel:
+def make_model(half: float = 1.0, centre: float = 0.0, metadata: dict | None = None, **options) -> NeuSModel:
     torch.manual_seed(0)
     grid = OccupancyGridConfig(resolution=32, warmup_steps=16)
     surface = SurfaceSamplerConfig(grid=grid, steps_per_diagonal=128, explore=0.0)
     config = NeuSModelConfig(surface=surface, **{"field": FIELD, **options})
     aabb = torch.tensor([[-half] * 3, [half] * 3]) + centre
-    return config.setup(scene_box=SceneBox(aabb=aabb), num_train_data=3, metadata={})
+    return config.setup(scene_box=SceneBox(aabb=aabb), num_train_data=3, metadata=metadata or {})
 
 
 def sharp_sphere(half: float = 1.0, centre: float = 0.0, **options) -> NeuSModel:
@@ -198,6 +202,23 @@ def test_training_on_a_smaller_ball_shrinks_the_surface():
         torch.stack(list(losses.values())).sum().backward()
         optimizer.step()
     assert before < 0 < float(model.scene.sdf(Points(axis * 0.45)).mean())  # 0.36 was inside, and is outside of 0.25
+
+
+@pytest.mark.parametrize(("nearest", "radius"), [(None, 0.5), (9.0, 0.5), (1.0, 0.35), (0.4, 0.14), (0.0, 0.05)])
+def test_no_camera_stands_in_the_first_ball(nearest: float | None, radius: float):
+    """In a box of half side 2: so far from its middle is the nearest camera."""
+    field = replace(FIELD, encoding=replace(FIELD.encoding, n_levels=1))
+    model = make_model(2.0, field=field, metadata={} if nearest is None else {"nearest_camera": nearest})
+    directions = torch.nn.functional.normalize(torch.randn(500, 3, generator=torch.Generator().manual_seed(0)), dim=-1)
+    r = torch.linspace(0.01, 1.0, 100)
+    sdf = torch.stack([model.scene.sdf(Points(directions * x)).mean() for x in r])
+    assert float(r[(sdf > 0).nonzero()[0, 0]]) == pytest.approx(radius, abs=0.03)
+    assert model.field.config.radius == pytest.approx(radius)
+
+
+def test_a_hollow_sphere_holds_the_cameras():
+    model = make_model(field=replace(FIELD, inside_out=True), metadata={"nearest_camera": 0.1})
+    assert model.field.config.radius == 0.5
 
 
 @pytest.mark.parametrize("options", [{"eikonal_loss_mult": -1.0}, {"mask_loss_mult": -1.0}, {"anneal_steps": -1}])
@@ -608,6 +629,71 @@ def test_the_outside_reaches_to_the_far_plane(far_plane: float, training: bool):
     if far_plane == 5.0:
         # The last place is nearer than the far plane: contracted to (2 - 1/|x|) / 2.
         assert torch.cat(places).abs().max() <= (2 - 1 / 5.0) / 2
+
+
+def proposals_outside(**options) -> NeuSModel:
+    table = HashEncodingConfig(n_levels=2, base_resolution=4, max_resolution=8, log2_table_size=8)
+    proposal = ProposalSamplerConfig(n_proposals=(32,), field=ProposalFieldConfig(encoding=table), anneal_steps=10)
+    field = NeRFHashConfig(encoding=table, cones=True)
+    return make_model(outside=OutsideConfig(n_samples=8, sampler="proposal", proposal=proposal, field=field), **options)
+
+
+def test_what_is_outside_is_sampled_where_it_is_proposed():
+    """Dense between 1/4 and 3/8 of the disparity only: by even samples one of eight would be there."""
+    model, places = proposals_outside().eval(), []
+
+    class Shell(RadianceField):
+        def density(self, points: Points) -> Tensor:
+            norm = points.positions.abs().amax(-1)  # contracted: (2 - 1/m) / 2
+            return 50.0 * ((norm > 0.625) & (norm < 0.6875)).float()
+
+        def forward(self, points: Points) -> tuple[Tensor, Tensor]:
+            places.append(points.positions.abs().amax(-1))
+            return self.density(points), torch.ones_like(points.positions)
+
+    model.outside.field = model.outside.sampler.field = Shell()
+    model(a_ray(torch.tensor([0.0, 0.0, 0.9]), torch.tensor([0.0, 0.0, 2.0])))
+    (norm,) = places
+    assert len(norm) == 8
+    assert int(((norm > 0.6) & (norm < 0.71)).sum()) >= 6
+
+
+def test_proposals_of_what_is_outside_learn_with_the_rest():
+    model = proposals_outside().train()
+    assert isinstance(model.outside.sampler, ProposalSampler)
+    own = [*model.outside.sampler.parameters(), *model.outside.field.parameters()]
+    groups = [p for group in model.get_param_groups().values() for p in group]
+    parts = [p for part in model.parts().values() for p in part]
+    assert own
+    for parameter in own:
+        assert any(parameter is other for other in groups)
+        assert any(parameter is other for other in parts)
+    losses = model.get_loss_dict(model(make_bundle()), rgba_batch())
+    assert float(losses["outside_interlevel_loss"]) > 0
+    losses["outside_interlevel_loss"].backward()
+    assert any(p.grad is not None and bool(p.grad.any()) for p in model.outside.sampler.parameters())
+    assert all(p.grad is None for p in model.outside.field.parameters())
+
+
+def test_proposals_of_what_is_outside_follow_the_steps():
+    model = proposals_outside()
+    sampler = model.outside.sampler
+    for callback in model.get_training_callbacks(TrainingCallbackAttributes(None, None, None, None)):
+        callback.run_callback_at_location(0, callback.where_to_run[0])
+    assert sampler.annealing == 0.0
+    model.update_to_step(10)
+    assert sampler.annealing == 1.0
+
+
+@pytest.mark.parametrize("pictures", ["volume", "surface"])
+def test_pictures_with_proposals_outside(pictures: str):
+    model = proposals_outside(pictures=pictures).eval()
+    assert model(make_bundle())["rgb"].isfinite().all()
+
+
+def test_a_field_of_times_cannot_be_outside():
+    with pytest.raises(InputError, match="outside: a field that needs times cannot be used here"):
+        make_model(outside=OutsideConfig(n_samples=2, field=TimedHashConfig()))
 
 
 def test_nothing_outside_is_no_module():
