@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from functools import wraps
-from typing import TypeVar
+from functools import update_wrapper
+from typing import Generic, TypeVar
 
 Made = TypeVar("Made")
 
@@ -36,16 +36,28 @@ def undisturbed() -> Iterator[None]:
         yield
 
 
-def made_once(make: Callable[..., Made]) -> Callable[..., Made]:
-    """A function's results, each made when its arguments (positional, hashable) are first given, :func:`undisturbed`."""
-    made: dict[tuple, Made] = {}
+class MadeOnce(Generic[Made]):
+    """See :func:`made_once`."""
 
-    @wraps(make)
-    def get(*key: object) -> Made:
-        if key not in made:
+    def __init__(self, make: Callable[..., Made]) -> None:
+        self._make = make
+        self._made: dict[tuple, Made] = {}
+        update_wrapper(self, make)
+
+    def __call__(self, *args: Hashable, **options: Hashable) -> Made:
+        """The result for these arguments."""
+        key = (args, *sorted(options.items()))
+        if key not in self._made:
             with undisturbed():
-                if key not in made:
-                    made[key] = make(*key)
-        return made[key]
+                if key not in self._made:
+                    self._made[key] = self._make(*args, **options)
+        return self._made[key]
 
-    return get
+    def cache_clear(self) -> None:
+        """Forgets all, as functools' caches do."""
+        self._made.clear()
+
+
+def made_once(make: Callable[..., Made]) -> MadeOnce[Made]:
+    """A function's results, each made when its arguments are first given, :func:`undisturbed`."""
+    return MadeOnce(make)

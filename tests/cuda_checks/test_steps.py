@@ -40,7 +40,7 @@ def test_no_step_waits_for_the_device(rows):
     assert not waits, "\n".join(waits)
 
 
-PROPOSALS = {"photos-nerf-custom", "mip-nerf-360-custom"}
+PROPOSALS = {"photos-nerf-custom", "mip-nerf-360-custom", "neus-hash-custom"}
 
 
 def test_every_parameter_learns(rows):
