@@ -13,6 +13,8 @@ Need = Literal["scales", "covariances", "times", "camera_indices"]
 """What a field may ask for besides positions and directions; the names are those of :class:`Points`."""
 Needs = frozenset[Need]
 NOTHING: Needs = frozenset()
+GAUSSIANS: Needs = frozenset({"scales", "covariances"})
+"""What follows from a pixel's cone, and so is known of any ray."""
 
 
 class Rays(NamedTuple):

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import warp as wp
 
 from nerf_plugins.kernels.native import ON_CUDA
-from nerf_plugins.kernels.undisturbed import made_once
+from nerf_plugins.kernels.undisturbed import MadeOnce
 
 wp.set_module_options({"enable_backward": False})
 
@@ -164,7 +164,7 @@ class Kernels(NamedTuple):
     """Σ_levels Σ_c (θ_c · grad_features) ∇²w_c direction"""
 
 
-@made_once
+@MadeOnce
 def kernels_for(n_features: int, table_dtype: Any, features_dtype: Any) -> Kernels:
     """Kernels for entries of that many features; the types are Warp's float32, float16 or bfloat16."""
     return Kernels(
@@ -177,7 +177,7 @@ def kernels_for(n_features: int, table_dtype: Any, features_dtype: Any) -> Kerne
     )
 
 
-@made_once
+@MadeOnce
 def _gather(n_features: int, table_dtype: Any, features_dtype: Any, weight: str) -> Any:
     vec = wp.types.vector(length=n_features, dtype=table_dtype)
     code = f"""{_LEVEL}
@@ -270,7 +270,7 @@ def _pass_over(sample: str, along: bool) -> str:
     """
 
 
-@made_once
+@MadeOnce
 def _scatter(n_features: int, weight: str) -> Any:
     vec = wp.types.vector(length=n_features, dtype=wp.float32)
     # In blocks: their corners and weights several samples at once, then the additions one by one, since entries may coincide.
@@ -365,7 +365,7 @@ def _scatter(n_features: int, weight: str) -> Any:
     return scatter
 
 
-@made_once
+@MadeOnce
 def _to_positions(n_features: int, table_dtype: Any, derivative: str) -> Any:
     vec = wp.types.vector(length=n_features, dtype=table_dtype)
     code = f"""{_LEVEL}

@@ -21,7 +21,6 @@ _MIN_ITEMS_A_PIECE = 256
 # More pieces than threads, since rays differ in length.
 _PIECES_A_THREAD = 4
 
-_loaded: set[wp.Kernel] = set()
 _of_thread = threading.local()
 
 
@@ -101,7 +100,7 @@ def _run(
     recorded: dict[Any, _RecordedLaunch] = _of_thread.__dict__.setdefault("recorded", {})
     key = (kernel, device)
     if key not in recorded:
-        with undisturbed():
+        with undisturbed():  # the first of several threads compiles and loads the module
             recorded[key] = _RecordedLaunch(kernel, n_items, arguments, device)
     recorded[key].run(n_items, arguments, stream)
 
@@ -141,9 +140,6 @@ def _launch_on_cpu(kernel: Any, n_items: int, inputs: Sequence[Any], n_pieces: i
         for first, last in pieces:
             _run(kernel, last - first, [first, *inputs], "cpu")
 
-    if kernel not in _loaded:  # compile and load the module before several threads ask for it
-        run([next(pieces)])
-        _loaded.add(kernel)
     # This thread works too: torch's others still spin on their CPUs after the last operation, and one more would only be in their way.
     others = [_pool(n_threads - 1).submit(run, pieces) for _ in range(n_threads - 1)]
     try:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import warp as wp
 
 from nerf_plugins.kernels.native import ON_CUDA
-from nerf_plugins.kernels.undisturbed import made_once
+from nerf_plugins.kernels.undisturbed import MadeOnce
 
 wp.set_module_options({"enable_backward": False})
 
@@ -197,7 +197,7 @@ class Kernels(NamedTuple):
     """out[i] += Σ_c Σ_k grad[i, product C + c] Π_(j≠k) v_jc(x_i) ∇v_kc(x_i), over all products"""
 
 
-@made_once
+@MadeOnce
 def kernels_for(n_axes: tuple[int, ...], n_features: int, chunk: int) -> Kernels:
     """Kernels for products of such factors.
 

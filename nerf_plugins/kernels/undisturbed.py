@@ -37,7 +37,7 @@ def undisturbed() -> Iterator[None]:
 
 
 class MadeOnce(Generic[Made]):
-    """See :func:`made_once`."""
+    """A function's results, each made when its arguments are first given, :func:`undisturbed`."""
 
     def __init__(self, make: Callable[..., Made]) -> None:
         self._make = make
@@ -56,8 +56,3 @@ class MadeOnce(Generic[Made]):
     def cache_clear(self) -> None:
         """Forgets all, as functools' caches do."""
         self._made.clear()
-
-
-def made_once(make: Callable[..., Made]) -> MadeOnce[Made]:
-    """A function's results, each made when its arguments are first given, :func:`undisturbed`."""
-    return MadeOnce(make)

@@ -11,7 +11,7 @@ from typing import Any
 import warp as wp
 
 from nerf_plugins.kernels.native import ON_CUDA
-from nerf_plugins.kernels.undisturbed import made_once
+from nerf_plugins.kernels.undisturbed import MadeOnce
 
 wp.set_module_options({"enable_backward": False})
 
@@ -74,7 +74,7 @@ _CODE = """
 """
 
 
-@made_once
+@MadeOnce
 def variation_kernel(n_numbers: int) -> Any:
     """The kernel for rows of that many numbers: variations and gradients of rows ``start`` .. ``start + n_chosen - 1``."""
 

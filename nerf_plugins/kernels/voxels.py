@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import warp as wp
 
 from nerf_plugins.kernels.native import ON_CUDA
-from nerf_plugins.kernels.undisturbed import made_once
+from nerf_plugins.kernels.undisturbed import MadeOnce
 
 wp.set_module_options({"enable_backward": False})
 
@@ -103,7 +103,7 @@ class Kernels(NamedTuple):
     """Σ_c (θ_c · grad_values) ∇w_c"""
 
 
-@made_once
+@MadeOnce
 def kernels_for(n_numbers: int) -> Kernels:
     """Kernels for rows of that many numbers."""
     return Kernels(_look_up(n_numbers), _scatter(n_numbers), _position_gradient(n_numbers))

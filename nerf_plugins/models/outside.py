@@ -14,15 +14,12 @@ from nerf_plugins.errors import InputError
 from nerf_plugins.fields.base import Parts, RadianceField, RadianceFieldConfig, join_groups
 from nerf_plugins.fields.nerf_mlp import NeRFMLPConfig
 from nerf_plugins.ops import blend_background
-from nerf_plugins.rays import Needs, Rays
+from nerf_plugins.rays import GAUSSIANS, Needs, Rays
 from nerf_plugins.rendering import render_samples
 from nerf_plugins.samplers.base import Sampler, SamplerConfig
 from nerf_plugins.samplers.even import EvenSamplerConfig
 from nerf_plugins.samplers.proposal import ProposalSamplerConfig
 from nerf_plugins.spaces import ContractedSpace, CubeSpace
-
-_KNOWN: Needs = frozenset({"scales", "covariances"})
-"""What is known of any ray; its field has no codes of photos or times."""
 
 
 @dataclass
@@ -73,7 +70,7 @@ class OutsideScene(nn.Module):
         super().__init__()
         self.config = config
         self.field: RadianceField = config.field.setup()
-        if unknown := self.field.needs - _KNOWN:
+        if unknown := self.field.needs - GAUSSIANS:
             raise InputError(f"outside: a field that needs {', '.join(sorted(unknown))} cannot be used here")
         half = 0.5 * (aabb[1] - aabb[0])
         self.space = ContractedSpace(torch.stack([-half, half]) / half.max())

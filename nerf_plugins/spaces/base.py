@@ -12,10 +12,8 @@ from torch import Tensor, nn
 
 from nerf_plugins.errors import InputError
 from nerf_plugins.ops import ConeMoments, ConePoints, cone_moments
-from nerf_plugins.rays import NOTHING, Needs, Points, Rays
+from nerf_plugins.rays import GAUSSIANS, NOTHING, Needs, Points, Rays
 from nerf_plugins.spaces.gaussians import axes, cylinder_moments
-
-_GAUSSIANS: Needs = frozenset({"scales", "covariances"})
 
 
 class Space(nn.Module, ABC):
@@ -106,7 +104,7 @@ class Space(nn.Module, ABC):
         Raises:
             InputError: it needs times and the rays have none.
         """
-        if needs & _GAUSSIANS:
+        if needs & GAUSSIANS:
             rays = rays._replace(radii=self.pixel_radii(ray_bundle, rays))
         if "times" in needs:
             if ray_bundle.times is None:
@@ -136,7 +134,7 @@ class Space(nn.Module, ABC):
             needs: of the field.
         """
         of_rays = {"directions": rays.viewdirs, "times": rays.times, "camera_indices": rays.camera_indices}
-        if not needs & _GAUSSIANS:
+        if not needs & GAUSSIANS:
             positions = self.middles_at_once(rays, ray_indices, t_starts, t_ends)
             if positions is None:
                 positions = self.field_positions(rays.positions(ray_indices, torch.lerp(t_starts, t_ends, 0.5)))
@@ -190,7 +188,7 @@ class Space(nn.Module, ABC):
             scale: standard deviation of the Gaussian around each, in this space's units.
         """
         points = Points(self.field_positions(positions), directions=directions, times=times)
-        if not needs & _GAUSSIANS:
+        if not needs & GAUSSIANS:
             return points
         n = len(positions)
         scales = scale.expand(n) if isinstance(scale, Tensor) else positions.new_full((n,), scale)
